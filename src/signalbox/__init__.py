@@ -1,0 +1,3 @@
+"""Signalbox: the routing brain beside Envoy for requests to language models."""
+
+__version__ = "0.1.0"

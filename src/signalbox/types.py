@@ -1,0 +1,251 @@
+"""The values that flow through one decision. Frozen data, no behaviour, no imports from the rest.
+
+bytes -> ParsedRequest -> Features ┐
+                          Signals  ┴-> Case -> Decision -> Mutation -> bytes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Endpoint(StrEnum):
+    """An API call Signalbox routes, named as it appears in policies, metadata and metrics."""
+
+    CHAT_COMPLETIONS = "chat_completions"
+    COMPLETIONS = "completions"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    EMBEDDINGS = "embeddings"
+
+    @property
+    def suffix(self) -> str:
+        """Path below a provider's base path, e.g. `/chat/completions`."""
+        return ENDPOINT_SUFFIXES[self]
+
+    @property
+    def path(self) -> str:
+        """Path a client calls, e.g. `/v1/chat/completions`."""
+        return "/v1" + self.suffix
+
+
+ENDPOINT_SUFFIXES = {
+    Endpoint.CHAT_COMPLETIONS: "/chat/completions",
+    Endpoint.COMPLETIONS: "/completions",
+    Endpoint.RESPONSES: "/responses",
+    Endpoint.MESSAGES: "/messages",
+    Endpoint.EMBEDDINGS: "/embeddings",
+}
+ENDPOINT_BY_PATH = {endpoint.path: endpoint for endpoint in Endpoint}
+
+
+class Modality(StrEnum):
+    TEXT = "text"
+    IMAGE = "image"
+    AUDIO = "audio"
+    FILE = "file"
+
+
+class Privacy(StrEnum):
+    """Where a request may go. `local` is enforced by the decision and once more by Envoy."""
+
+    ANY = "any"
+    LOCAL = "local"
+
+
+class Reason(StrEnum):
+    """Why a route was chosen. Closed: it is a metric label and the x-signalbox-reason header."""
+
+    REQUESTED = "requested"  # the client named a model, or an alias of one
+    RULE = "rule"  # a rule of the router matched
+    COMPLEXITY = "complexity"  # the router's complexity threshold decided
+    DEFAULT = "default"  # nothing in the router had an opinion: its default task or models
+    UNKNOWN_MODEL = "unknown_model"  # the policy's unknown_model rule took a name nobody knows
+    ENGINE_FAILED = "engine_failed"  # an engine raised or was late; the default was used
+
+
+class Refusal(StrEnum):
+    """Why a request was answered by Signalbox itself. OpenAI's `error.code`, and a metric label."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_REQUEST = "invalid_request"
+    MODEL_NOT_FOUND = "model_not_found"
+    UNSUPPORTED_ENDPOINT = "unsupported_endpoint"
+    NO_CANDIDATE = "no_candidate"
+    INTERNAL = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace `length` bytes at byte offset `at`. `text` None stands for the candidate's model, as JSON."""
+
+    at: int
+    length: int
+    text: str | None = None
+
+
+class Scan(Protocol):
+    """What the compiled scanner found in one body; `core.scan` makes it, `core.reference` has a twin.
+
+    Offsets are bytes, ends exclusive.
+    """
+
+    @property
+    def model(self) -> str:
+        """Decoded value of `model`."""
+
+    @property
+    def stream(self) -> bool:
+        """`stream` is true."""
+
+    @property
+    def messages(self) -> int:
+        """Entries of `messages`, or of a list `input`."""
+
+    @property
+    def turns(self) -> int:
+        """Messages whose role is user."""
+
+    @property
+    def tools(self) -> int:
+        """Entries of `tools` and `functions`."""
+
+    @property
+    def tool_calls(self) -> int:
+        """Calls in the history, whatever the dialect."""
+
+    @property
+    def tool_call_bytes(self) -> int:
+        """Size of those calls, as JSON."""
+
+    @property
+    def tool_results(self) -> int:
+        """Results of calls in the history."""
+
+    @property
+    def images(self) -> int: ...
+
+    @property
+    def audio(self) -> int: ...
+
+    @property
+    def files(self) -> int: ...
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of all message text once unescaped."""
+
+    @property
+    def depth(self) -> int:
+        """Deepest nesting seen; the body itself is 1."""
+
+    @property
+    def token_ids(self) -> int:
+        """Numbers in `prompt` or `input`, where a client sends tokens."""
+
+    @property
+    def max_output_tokens(self) -> int | None:
+        """max_tokens, max_completion_tokens or max_output_tokens."""
+
+    @property
+    def json_schema(self) -> bool:
+        """A JSON schema is demanded of the answer."""
+
+    @property
+    def members(self) -> Mapping[str, tuple[int, int]]:
+        """Known top-level key -> bytes of its value."""
+
+    def text(self, *, last_user: bool = False) -> bytes:
+        """Unescaped UTF-8 text of all messages in order, joined by newlines; or of the last user turn."""
+
+    def edits(self, *, drop: frozenset[str] = frozenset(), include_usage: bool = False) -> tuple[Edit, ...]:
+        """The byte ranges to replace, left to right and disjoint, so that the body names its model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRequest:
+    """One request as the client sent it. `headers` holds only what the policy asked Envoy for, lower-case."""
+
+    endpoint: Endpoint
+    body: bytes
+    scan: Scan
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the request alone tells. Counts are exact unless `tokens_estimated`."""
+
+    prompt_tokens: int
+    tokens_estimated: bool
+    output_tokens: int | None  # what the client reserves for the answer; None when it does not say
+    messages: int
+    turns: int
+    tools: int
+    images: int
+    json_schema: bool
+    modalities: frozenset[Modality]
+    complexity: float  # surface complexity in [0, 1]; see features.complexity
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What the world tells: the clock, the dice and whoever measured something.
+
+    session: identity that weighted choices stick to; random when the client gave none.
+    """
+
+    decision_id: str
+    now_seconds: float
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything one decision may look at."""
+
+    request: ParsedRequest
+    features: Features
+    signals: Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens."""
+
+    input_usd_per_mtok: float
+    output_usd_per_mtok: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that may serve, with the facts filters and scorers need."""
+
+    model: str  # the policy's name for it; metric label, x-signalbox-model
+    provider: str  # also the name of its Envoy cluster and priority group
+    upstream_model: str  # what the provider calls it; written into the body
+    is_local: bool
+    endpoints: frozenset[Endpoint]
+    modalities: frozenset[Modality]
+    tools: bool
+    json_schema: bool
+    context_tokens: int | None  # None: unknown, and not filtered on
+    max_output_tokens: int | None
+    price: Price | None  # None: unknown, and never counted as free
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where one request goes, and why. Made by `decide`, read by `extproc.mutate`."""
+
+    id: str
+    router: str  # empty when the client named a model
+    route: str  # the task that won, or the router or model; x-model-router-selected-route
+    reason: Reason
+    chain: tuple[Candidate, ...]  # best first, never empty
+    privacy: Privacy
+    removed: Mapping[str, str] = field(default_factory=dict)  # model -> the filter that removed it
+    rule: str = ""  # name of the rule that decided, if one did

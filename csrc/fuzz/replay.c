@@ -1,0 +1,132 @@
+/* Drives the fuzz target without libFuzzer: replays files, then mutates them.
+ *
+ * Usage: fuzz_scan [--runs N] [--seed S] [FILE...]
+ *
+ * Same seed, same inputs. What broke something is left in build/crash.json, provided the sanitizers
+ * end the process by abort (abort_on_error=1). */
+
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sb_scan.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MAX_BYTES = 4096, MAX_FILES = 256 };
+
+typedef struct {
+    uint8_t bytes[MAX_BYTES];
+    size_t size;
+} input;
+
+static input files[MAX_FILES], current;
+static uint64_t state;
+
+/* xorshift64*: good enough to choose bytes, the same on every machine. */
+static uint64_t random_below(uint64_t bound) {
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return (state * UINT64_C(2685821657736338717) >> 33) % bound;
+}
+
+/* What bodies are made of, and what breaks them. */
+static const char *const pieces[] = {
+    "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d", "\\ude00", "\\n", "null", "true", "false", "-", "0", "1e9",
+    ".5", " ", "\n", "\"model\":\"m\"", "\"stream\":true", "\"stream_options\":{}", "\"models\":[]", "\"provider\":1",
+    "\"messages\":[", "\"input\":[", "\"prompt\":[", "\"role\":\"user\"", "\"role\":\"tool\"", "\"content\":[",
+    "\"content\":\"", "\"type\":\"text\"", "\"type\":\"tool_result\"", "\"text\":\"prove it? $x$ 1 + 1\"", "\"output\":[",
+    "\"max_tokens\":99999999999999999999", "\"response_format\":{\"type\":\"json_schema\"}", "\xc3\xa9", "\xe6\x97\xa5",
+    "\xf0\x9f\x98\x80", "\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xef\xbb\xbf", "\x01", "```", "SELECT ",
+    " FROM ", "def f("};
+
+static void splice(input *in, size_t at, size_t removed, const void *piece, size_t size) {
+    if (in->size - removed + size > MAX_BYTES) {
+        return;
+    }
+    uint8_t copy[MAX_BYTES];
+    memcpy(copy, piece, size); /* it may lie inside the input */
+    memmove(in->bytes + at + size, in->bytes + at + removed, in->size - at - removed);
+    memcpy(in->bytes + at, copy, size);
+    in->size += size - removed;
+}
+
+static void mutate(input *in) {
+    for (uint64_t n = 1 + random_below(3); n > 0; n--) {
+        const size_t at = random_below(in->size + 1);
+        const size_t rest = in->size - at;
+        const size_t some = rest > 0 ? random_below(rest < 32 ? rest : 32) + 1 : 0;
+        const char *piece = pieces[random_below(sizeof pieces / sizeof *pieces)];
+        const uint8_t byte = (uint8_t)random_below(256);
+        switch (random_below(6)) {
+        case 0: splice(in, at, 0, piece, strlen(piece)); break;
+        case 1: splice(in, at, some, piece, strlen(piece)); break;
+        case 2: splice(in, at, some, "", 0); break;
+        case 3: splice(in, at, 0, in->bytes + at, some); break;
+        case 4: splice(in, at, rest > 0, &byte, 1); break;
+        default: splice(in, at, random_below(8) == 0 ? rest : 0, "", 0); break;
+        }
+    }
+}
+
+static void save_and_die(int signal_number) {
+    FILE *file = fopen("build/crash.json", "wb");
+    if (file != NULL) {
+        fwrite(current.bytes, 1, current.size, file);
+        fclose(file);
+    }
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static bool is_request(const input *in) {
+    sb_scan scan;
+    sb_scan_body(in->bytes, in->size, SB_MAX_DEPTH, &scan, NULL, 0);
+    return scan.fault == SB_OK;
+}
+
+static void run(const input *in) {
+    current = *in;
+    (void)LLVMFuzzerTestOneInput(current.bytes, current.size);
+}
+
+int main(int argc, char **argv) {
+    size_t count = 0;
+    uint64_t runs = 0, requests = 0;
+    input in = {.size = 0};
+    state = 1;
+    signal(SIGABRT, save_and_die);
+    for (int i = 1; i < argc; i++) {
+        if (i + 1 < argc && strcmp(argv[i], "--runs") == 0) {
+            runs = strtoull(argv[++i], NULL, 10);
+        } else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0) {
+            state = strtoull(argv[++i], NULL, 10) * 2 + 1; /* never 0, which would stay 0 */
+        } else if (count < MAX_FILES) {
+            FILE *file = fopen(argv[i], "rb");
+            if (file == NULL) {
+                perror(argv[i]);
+                return 2;
+            }
+            files[count].size = fread(files[count].bytes, 1, MAX_BYTES, file);
+            fclose(file);
+            run(&files[count]);
+            count++;
+        }
+    }
+    for (uint64_t i = 0; i < runs; i++) {
+        /* A mutant that is still a request goes on mutating: many small steps reach what one does not. */
+        const bool kept = i > 0 && is_request(&in);
+        requests += kept;
+        if (!kept || random_below(16) == 0) {
+            in = files[count > 0 ? random_below(count) : 0];
+        }
+        mutate(&in);
+        run(&in);
+    }
+    printf("%zu files replayed, %llu mutants run, %llu of them requests\n", count, (unsigned long long)runs,
+           (unsigned long long)requests);
+    return 0;
+}

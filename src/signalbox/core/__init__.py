@@ -1,0 +1,23 @@
+"""The compiled core: what a request body says, found in C.
+
+    bytes ──scan──> Scan ──.text, .edits, surface──> text, byte edits, counts
+
+`reference` says the same in plain Python, slowly; the tests trust it. Nothing here falls back to it:
+an installation without its compiled core is broken, and says so when it is imported.
+"""
+
+from __future__ import annotations
+
+from signalbox.core.spans import Role, Span
+from signalbox.core.vocabulary import HARD, NEGATION, Surface
+
+try:
+    from signalbox.core.edits import apply_edits
+    from signalbox.core.scan import Scan, scan
+    from signalbox.core.surface import Lexicon, surface
+except ImportError as problem:
+    raise ImportError(
+        f"the compiled core cannot be loaded ({problem}); build it with `pip install .`, or `make build` in a checkout"
+    ) from problem
+
+__all__ = ["HARD", "NEGATION", "Lexicon", "Role", "Scan", "Span", "Surface", "apply_edits", "scan", "surface"]

@@ -1,0 +1,228 @@
+"""What a well-formed policy says that cannot work, or that its author can hardly have meant.
+
+Errors here are certain (a model no call can reach, a pattern RE2 refuses); everything that might be meant
+is a warning. Entries are read one by one, so that a mistake in one does not hide what is wrong with another.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import re2
+from pydantic import ValidationError
+
+from signalbox.errors import Problem
+from signalbox.policy.document import Document
+from signalbox.policy.references import entries, mapping, sections
+from signalbox.policy.schema import Gateway, Model, Provider, Router, Section
+from signalbox.policy.wording import Loc, listed, quoted
+
+HIGH_USD_PER_MTOK = 1000.0  # the dearest model sold in 2026 costs 600
+LOW_USD_PER_MTOK = 0.001  # the cheapest costs 0.01; below this somebody wrote USD per token
+
+S = TypeVar("S", bound=Section)
+
+
+def fact_problems(document: Document) -> list[Problem]:
+    """Errors and warnings about what the policy's values mean together."""
+    readable = _Readable(document)
+    return [
+        *_provider_problems(readable),
+        *_model_problems(readable),
+        *_chain_problems(readable),
+        *_price_problems(readable),
+        *_privacy_problems(readable),
+        *_text_problems(document),
+    ]
+
+
+class _Readable:
+    """The entries of a document that are valid by themselves."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.providers = _valid(document.data, "providers", Provider)
+        self.models = _valid(document.data, "models", Model)
+        self.routers = _valid(document.data, "routers", Router)
+        gateway = mapping(document.data.get("gateway"))
+        self.gateway = _valid({"gateway": {"gateway": gateway}}, "gateway", Gateway).get("gateway")
+        self.warn = partial(document.problem, severity="warning")
+
+    def pools(self, name: str) -> Iterator[tuple[Loc, Sequence[str], str]]:
+        """Lists of models a router chooses from: place, models, how they are ranked."""
+        router, loc = self.routers[name], ("routers", name)
+        if router.models:
+            yield (*loc, "models"), router.models, router.prefer
+        for index, task in enumerate(router.tasks):
+            yield (*loc, "tasks", index, "models"), task.models, task.prefer
+        for index, rule in enumerate(router.rules):
+            if rule.models:
+                yield (*loc, "rules", index, "models"), rule.models, "manual"
+
+    def is_local(self, model: str) -> bool:
+        """Whether a model is, or for all we can read might be, inside the trust boundary."""
+        if model not in self.models or self.models[model].provider not in self.providers:
+            return True
+        return self.providers[self.models[model].provider].is_local
+
+
+def _valid(data: Mapping[str, Any], key: str, kind: type[S]) -> dict[str, S]:
+    found: dict[str, S] = {}
+    for name, content in sections(data, key):
+        try:
+            found[name] = kind.model_validate_json(json.dumps(content), strict=True)
+        except ValidationError:
+            continue  # `shape` reports it
+    return found
+
+
+def _provider_problems(readable: _Readable) -> Iterator[Problem]:
+    for name, provider in readable.providers.items():
+        loc: Loc = ("providers", name)
+        if provider.tls:
+            continue
+        if provider.key is not None and not provider.is_local and not _is_loopback(provider.host):
+            found = f"the key travels unencrypted to {quoted(provider.host)}"
+            fix = "use https, or `location: local` for a host inside the site"
+            yield readable.warn((*loc, "endpoint"), found, "https", fix)
+        for option in ("ca_file", "sni"):
+            if getattr(provider, option) is not None:
+                found = f"`{option}` has no effect over plain http"
+                yield readable.warn((*loc, option), found, "https", "use https or remove it")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _model_problems(readable: _Readable) -> Iterator[Problem]:
+    for name, model in readable.models.items():
+        provider = readable.providers.get(model.provider)
+        if provider is None:
+            continue
+        serves = listed(sorted(provider.endpoints)) if provider.endpoints else "nothing"
+        if model.endpoints is None:
+            if not provider.endpoints:
+                found = f"no call can reach it: provider {quoted(model.provider)} serves nothing"
+                fix = f"list calls under providers.{model.provider}.serves"
+                yield readable.document.problem(("models", name), found, fix=fix)
+            continue
+        missing = [endpoint for endpoint in model.endpoints if endpoint not in provider.endpoints]
+        if len(missing) == len(model.endpoints):
+            none = f"none of {listed(missing)}" if missing else "none, as the list is empty"
+            found = f"no call can reach it: provider {quoted(model.provider)} serves {none}"
+            fix = f"add them to providers.{model.provider}.serves, or correct the list"
+            yield readable.document.problem(("models", name, "endpoints"), found, f"some of: {serves}", fix)
+        elif missing:
+            found = f"provider {quoted(model.provider)} does not serve {listed(missing)}"
+            fix = "remove it here or add it there"
+            yield readable.warn(("models", name, "endpoints"), found, f"some of: {serves}", fix)
+
+
+def _chain_problems(readable: _Readable) -> Iterator[Problem]:
+    for name, model in readable.models.items():
+        if name in model.fallback:
+            loc: Loc = ("models", name, "fallback", model.fallback.index(name))
+            yield readable.document.problem(loc, f"{quoted(name)} falls back to itself", "other models", "remove it")
+    gateway = readable.gateway
+    if gateway is None:
+        return
+    if gateway.mode == "cluster_header":
+        fallbacks = [model.fallback for model in readable.models.values()]
+        fallbacks += [router.fallback for router in readable.routers.values()]
+        if any(fallbacks):
+            found = "fallbacks have no effect: in mode cluster_header Envoy cannot walk a chain"
+            fix = "use mode priority_group (Envoy 1.40 or newer), or drop `fallback`"
+            yield readable.warn(("gateway", "mode"), found, fix=fix)
+        return
+    for name, model in readable.models.items():
+        yield from _too_long(readable, ("models", name, "fallback"), (name, *model.fallback), gateway.max_attempts)
+    for name, router in readable.routers.items():
+        for loc, models, _ in readable.pools(name):
+            yield from _too_long(readable, loc, (*models, *router.fallback), gateway.max_attempts)
+
+
+def _too_long(readable: _Readable, loc: Loc, chain: Sequence[str], limit: int) -> Iterator[Problem]:
+    distinct = list(dict.fromkeys(chain))
+    if len(distinct) > limit:
+        found = f"a chain of {len(distinct)} models with its fallbacks; one request tries {limit}"
+        rest = listed(distinct[limit:])
+        fix = f"raise gateway.max_attempts; else {rest} is tried only when others cannot take a request"
+        yield readable.warn(loc, found, f"at most {limit}", fix)
+
+
+def _price_problems(readable: _Readable) -> Iterator[Problem]:
+    for name, model in readable.models.items():
+        for side in ("input", "output"):
+            usd = getattr(model.price, side) if model.price else 0.0
+            loc: Loc = ("models", name, "price", side)
+            if usd > HIGH_USD_PER_MTOK:
+                found = f"{usd:g} USD per million tokens is more than any model costs"
+                yield readable.warn(loc, found, "USD per million tokens", "check the unit and the decimal point")
+            elif 0 < usd < LOW_USD_PER_MTOK:
+                found = f"{usd:g} USD per million tokens is less than any model costs"
+                fix = f"if this is USD per token, write {usd * 1_000_000:g}"
+                yield readable.warn(loc, found, "USD per million tokens", fix)
+    for name in readable.routers:
+        for loc, models, prefer in readable.pools(name):
+            unpriced = [m for m in models if m in readable.models and readable.models[m].price is None]
+            if prefer == "cheapest" and unpriced:
+                found = f"`prefer: cheapest` cannot compare models without a price: {listed(unpriced)}"
+                yield readable.warn(loc, found, "a price for each", "add `price`; zero means free")
+
+
+def _privacy_problems(readable: _Readable) -> Iterator[Problem]:
+    everyone = bool(mapping(mapping(readable.document.data.get("privacy")).get("local_only")))
+    expected = "a model whose provider has `location: local`"
+    if everyone and readable.models and not any(readable.is_local(name) for name in readable.models):
+        found = "no model is local: every local-only request will be refused"
+        fix = "mark the provider inside your site `location: local`"
+        yield readable.warn(("privacy", "local_only"), found, expected, fix)
+        return
+    for name, router in readable.routers.items():
+        own = router.privacy is not None and router.privacy.local_only is not None
+        reachable = [model for _, models, _ in readable.pools(name) for model in models] + list(router.fallback)
+        if (everyone or own) and not any(readable.is_local(model) for model in reachable):
+            loc = ("routers", name, "privacy") if own else ("routers", name)
+            found = "this router names no local model: it will refuse every local-only request"
+            yield readable.warn(loc, found, expected, "add a local model to `fallback`")
+
+
+def _text_problems(document: Document) -> Iterator[Problem]:
+    """Keywords and patterns of rules."""
+    for name, router in sections(document.data, "routers"):
+        for index, rule in entries(router.get("rules")):
+            when, loc = mapping(mapping(rule).get("when")), ("routers", name, "rules", index, "when")
+            for position, keyword in entries(when.get("keywords")):
+                if isinstance(keyword, str) and keyword and not keyword.strip():
+                    place = (*loc, "keywords", position)
+                    yield document.problem(place, "a blank keyword", "a word or phrase", "remove it")
+            if isinstance(pattern := when.get("regex"), str):
+                yield from _regex_problems(document, (*loc, "regex"), pattern)
+
+
+def _regex_problems(document: Document, loc: Loc, pattern: str) -> Iterator[Problem]:
+    options = re2.Options()
+    options.log_errors = False  # RE2 would write the pattern to stderr
+    try:
+        matches_nothing_at_all = re2.compile(pattern, options).search("") is not None
+    except re2.error as problem:
+        reason = problem.args[0]
+        reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        is_perl = "perl operator" in reason or "escape" in reason
+        fix = "RE2 has no look-around and no back-references" if is_perl else ""
+        found = f"RE2 refuses {quoted(pattern)}: {reason.partition(': ')[0]}"
+        yield document.problem(loc, found, "an RE2 pattern", fix)
+        return
+    if matches_nothing_at_all:
+        found, fix = f"{quoted(pattern)} matches any text, even none", "a rule for everything is `default_task`"
+        yield document.problem(loc, found, "a pattern that some texts do not match", fix, severity="warning")

@@ -1,0 +1,60 @@
+"""Files a policy names: are they there, readable and plausible? Their contents never leave this module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from signalbox.errors import Problem
+from signalbox.policy.document import Document
+from signalbox.policy.references import mapping, sections
+from signalbox.policy.wording import Loc, quoted
+
+_LIMIT_BYTES = 1024 * 1024  # a bundle of all public authorities has 200 KiB
+
+
+def file_problems(document: Document) -> list[Problem]:
+    """Warnings only: on another machine, in CI or before a Secret is mounted, the files are not there yet."""
+    return list(_problems(document))
+
+
+def _problems(document: Document) -> Iterator[Problem]:
+    for loc, path, kind in _named(document):
+        found, fix = _wrong_with(Path(path), kind)
+        if found:
+            expected = f"a readable file with {kind}"
+            yield document.problem(loc, f"{quoted(path)} {found}", expected, fix, severity="warning")
+
+
+def _named(document: Document) -> Iterator[tuple[Loc, str, str]]:
+    for name, provider in sections(document.data, "providers"):
+        yield from _one(provider.get("key"), "file", ("providers", name, "key"), "one key")
+        yield from _one(provider, "ca_file", ("providers", name), "PEM certificates")
+    tls = mapping(document.data.get("gateway")).get("tls")
+    yield from _one(tls, "certificate", ("gateway", "tls"), "PEM certificates")
+    yield from _one(tls, "private_key", ("gateway", "tls"), "a PEM private key")
+
+
+def _one(section: object, key: str, loc: Loc, kind: str) -> Iterator[tuple[Loc, str, str]]:
+    if isinstance(path := mapping(section).get(key), str) and path:
+        yield (*loc, key), path, kind
+
+
+def _wrong_with(path: Path, kind: str) -> tuple[str, str]:
+    """What is wrong with a file and what to do, or two empty texts."""
+    try:
+        if not path.is_file():
+            return ("is no file" if path.exists() else "is not there"), "create it, or correct the path"
+        with path.open("rb") as file:
+            content = file.read(_LIMIT_BYTES)
+    except (OSError, ValueError) as problem:  # ValueError: a path with a null character
+        reason = problem.strerror if isinstance(problem, OSError) else "no usable path"
+        return f"cannot be read: {reason}", "correct its owner or mode"
+    if not content.strip():
+        return "is empty", "write the key or certificate into it"
+    if "PEM" in kind:
+        wanted = b"PRIVATE KEY-----" if "private" in kind else b"-----BEGIN CERTIFICATE-----"
+        return ("", "") if wanted in content else (f"holds no {kind.removeprefix('a ')}", "check which file this is")
+    if len(content.split()) > 1:
+        return "holds more than a key", "leave only the key; text before it belongs in `prefix`"
+    return "", ""

@@ -1,0 +1,382 @@
+"""The policy as operators write it and as every part reads it: one frozen value per request.
+
+This module owns names, types, defaults and the checks one value can make by itself. What needs two
+places of the file to be compared (does this model exist?) is in `references`; reading bytes, line
+numbers and error texts are in `load`. Adding a key means adding a field here, with a description:
+the JSON schema, the reference in docs/policy.md and its test follow from it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from signalbox.types import Endpoint, Modality
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
+"""What a model, alias, router or task may be called. It appears in headers, metrics and URLs."""
+
+ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+"""What a provider may be called. It is also the name of an Envoy cluster, a file and a metric label."""
+
+HeaderName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+"""A header, lower-case. Underscores are refused: Envoy rejects requests that carry them."""
+
+HeaderValue = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[\x20-\x7e]+$")]
+
+MAX_BODY_BYTES_LIMIT = 256 * 1024 * 1024
+"""Largest value `gateway.max_body_bytes` may have."""
+
+OPENAI_ENDPOINTS = (Endpoint.CHAT_COMPLETIONS, Endpoint.COMPLETIONS, Endpoint.RESPONSES, Endpoint.EMBEDDINGS)
+ANTHROPIC_ENDPOINTS = (Endpoint.MESSAGES,)
+
+
+class Section(BaseModel):
+    """A mapping of the policy: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Key(Section):
+    """Where a provider's API key is, and how it is sent."""
+
+    file: str = Field(description="File that holds the key and nothing else; read by Envoy, watched for renames.")
+    header: HeaderName | None = Field(
+        default=None, description="Header that carries the key. Default: `authorization`, or `x-api-key` for Anthropic."
+    )
+    prefix: str | None = Field(
+        default=None, description="Text before the key. Default: `Bearer ` in `authorization`, nothing elsewhere."
+    )
+
+
+class ActiveHealth(Section):
+    """Active health check of a provider's endpoints, done by Envoy."""
+
+    path: str = Field(pattern=r"^/[\x21-\x7e]*$", description="Path answered with 200 by a healthy endpoint.")
+    interval_seconds: float = Field(default=5, gt=0, le=300, description="Time between two checks.")
+
+
+class Provider(Section):
+    """A place that serves models: one Envoy cluster, one host, one path, one key."""
+
+    endpoint: str = Field(description="Base URL, for example `https://api.openai.com/v1`.")
+    location: Literal["cloud", "local"] = Field(
+        default="cloud", description="`local` is inside the trust boundary: only it may see local-only requests."
+    )
+    dialect: Literal["openai", "anthropic"] = Field(
+        default="openai", description="Whose API it speaks; gives the defaults for `serves` and `key`."
+    )
+    serves: tuple[Endpoint, ...] | None = Field(
+        default=None, description="API calls it answers. Default: all OpenAI calls, or `messages` for Anthropic."
+    )
+    key: Key | None = Field(default=None, description="Its API key. The client's own key never travels on.")
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default_factory=dict, description="Headers set on each request to it, for example `anthropic-version`."
+    )
+    ca_file: str | None = Field(
+        default=None, description="Authorities its certificate is checked against. Default: the system's."
+    )
+    sni: str | None = Field(
+        default=None, description="Name expected in its certificate. Default: the host of `endpoint`."
+    )
+    health: ActiveHealth | None = Field(default=None, description="Active health check. Default: none.")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _usable_url(cls, value: str) -> str:
+        url = urlsplit(value)
+        try:
+            port = url.port
+        except ValueError as problem:
+            raise ValueError(f"the port cannot be read: {problem}") from None
+        if url.scheme not in ("http", "https") or not url.hostname or port == 0:
+            raise ValueError("expected http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]")
+        if url.query or url.fragment or url.username or url.password:
+            raise ValueError("no user, query or fragment is possible here; keys belong in `key`")
+        if not all(33 <= ord(character) <= 126 for character in value) or any(c in value for c in "\"'\\<>`{}|"):
+            raise ValueError("a URL is printable ASCII without quotes, braces or backslashes")
+        return value.rstrip("/")
+
+    @cached_property
+    def host(self) -> str:
+        """Host to connect to, without brackets for IPv6."""
+        return urlsplit(self.endpoint).hostname or ""
+
+    @cached_property
+    def port(self) -> int:
+        url = urlsplit(self.endpoint)
+        return url.port or (443 if url.scheme == "https" else 80)
+
+    @cached_property
+    def authority(self) -> str:
+        """Value of the Host header, as `endpoint` spells it."""
+        return urlsplit(self.endpoint).netloc
+
+    @cached_property
+    def base_path(self) -> str:
+        return urlsplit(self.endpoint).path
+
+    @cached_property
+    def tls(self) -> bool:
+        return urlsplit(self.endpoint).scheme == "https"
+
+    @cached_property
+    def is_local(self) -> bool:
+        return self.location == "local"
+
+    @cached_property
+    def endpoints(self) -> frozenset[Endpoint]:
+        default = ANTHROPIC_ENDPOINTS if self.dialect == "anthropic" else OPENAI_ENDPOINTS
+        return frozenset(self.serves if self.serves is not None else default)
+
+    @cached_property
+    def key_header(self) -> str:
+        default = "x-api-key" if self.dialect == "anthropic" else "authorization"
+        return (self.key.header if self.key else None) or default
+
+    @cached_property
+    def key_prefix(self) -> str:
+        if self.key and self.key.prefix is not None:
+            return self.key.prefix
+        return "Bearer " if self.key_header == "authorization" else ""
+
+
+class ModelPrice(Section):
+    """USD per million tokens. Leave it out when unknown; zero means free."""
+
+    input: float = Field(ge=0, le=10_000, allow_inf_nan=False, description="USD per million prompt tokens.")
+    output: float = Field(ge=0, le=10_000, allow_inf_nan=False, description="USD per million completion tokens.")
+
+
+class Model(Section):
+    """A model of a provider, with the facts that decide whether it can take a request."""
+
+    provider: ProviderName = Field(description="Name of an entry of `providers`.")
+    name: str | None = Field(
+        default=None, min_length=1, max_length=256, description="What the provider calls it. Default: its name here."
+    )
+    context_tokens: int | None = Field(
+        default=None, gt=0, description="Prompt and answer together. Default: unknown, and not filtered on."
+    )
+    max_output_tokens: int | None = Field(default=None, gt=0, description="Longest answer. Default: unknown.")
+    modalities: tuple[Modality, ...] = Field(
+        default=(Modality.TEXT,), min_length=1, description="Kinds of input it takes."
+    )
+    tools: bool = Field(default=True, description="Takes tool definitions.")
+    json_schema: bool = Field(default=True, description="Can be held to a JSON schema.")
+    endpoints: tuple[Endpoint, ...] | None = Field(
+        default=None, description="API calls it answers, if fewer than its provider serves."
+    )
+    price: ModelPrice | None = Field(default=None, description="Its price. Default: unknown, never counted as free.")
+    fallback: tuple[Name, ...] = Field(
+        default=(), description="Models to try next when a client named this one and it fails."
+    )
+
+
+Weights = Annotated[dict[Name, Annotated[float, Field(gt=0, le=1_000_000)]], Field(min_length=1)]
+
+
+class Privacy(Section):
+    """Which requests must not leave the site."""
+
+    local_only: LocalOnly | None = Field(default=None, description="What makes a request local-only.")
+
+
+class LocalOnly(Section):
+    """What marks a request as local-only: it is then served by `location: local` providers or not at all."""
+
+    headers: dict[HeaderName, HeaderValue] = Field(
+        min_length=1, description="Header and value; any one of them makes a request local-only. Case is ignored."
+    )
+
+
+class Range(Section):
+    """Bounds, both inclusive."""
+
+    min: int | None = Field(default=None, ge=0, description="At least this many.")
+    max: int | None = Field(default=None, ge=0, description="At most this many.")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Range:
+        if self.min is None and self.max is None:
+            raise ValueError("a range needs `min`, `max` or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: nothing can match")
+        return self
+
+
+class When(Section):
+    """Conditions of a rule. All that are given must hold."""
+
+    keywords: tuple[Annotated[str, StringConstraints(min_length=1, max_length=256)], ...] = Field(
+        default=(), description="Words or phrases, whole words, case ignored."
+    )
+    any: bool = Field(default=True, description="One keyword is enough; false asks for all of them.")
+    regex: str | None = Field(default=None, max_length=4096, description="RE2 pattern searched for in the text.")
+    scope: Literal["last_user", "conversation"] = Field(
+        default="last_user", description="Text that `keywords` and `regex` look at."
+    )
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default_factory=dict, description="Header and value, case ignored; `*` asks only that it is there."
+    )
+    metadata: dict[str, str | bool | int] = Field(
+        default_factory=dict, description="Members of the body's `metadata` object and their values."
+    )
+    endpoint: tuple[Endpoint, ...] = Field(default=(), description="API calls this is for.")
+    prompt_tokens: Range | None = Field(default=None, description="Size of the prompt in tokens.")
+    messages: Range | None = Field(default=None, description="Number of messages.")
+    tools: bool | None = Field(default=None, description="The request carries tool definitions, or does not.")
+    images: bool | None = Field(default=None, description="The request carries images, or does not.")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> When:
+        if not self.model_fields_set - {"any", "scope"}:
+            raise ValueError("a rule without conditions would take every request; use `default_task` instead")
+        return self
+
+
+class Rule(Section):
+    """A decision that needs no engine: the first rule whose conditions hold wins."""
+
+    name: Name | None = Field(default=None, description="Shown in logs and explanations. Default: `rule-N`.")
+    when: When = Field(description="Conditions; all must hold.")
+    task: Name | None = Field(default=None, description="Task of this router to take.")
+    models: tuple[Name, ...] = Field(default=(), description="Models to take instead of a task, best first.")
+
+    @model_validator(mode="after")
+    def _one_outcome(self) -> Rule:
+        if (self.task is None) == (not self.models):
+            raise ValueError("a rule names either `task` or `models`")
+        return self
+
+
+Prefer = Literal["manual", "cheapest"]
+
+
+class Task(Section):
+    """A described kind of work and the models that may do it."""
+
+    name: Name = Field(description="Its name; goes out as x-model-router-selected-route.")
+    description: str = Field(
+        default="", max_length=2000, description="One sentence on the work, in the words a user would use."
+    )
+    models: tuple[Name, ...] = Field(min_length=1, description="Models that may do it.")
+    prefer: Prefer = Field(
+        default="manual", description="`manual`: in the order given; `cheapest`: by expected cost of the request."
+    )
+
+
+class Complexity(Section):
+    """Two pools and a threshold on the surface complexity of the last user turn."""
+
+    threshold: float = Field(ge=0, le=1, allow_inf_nan=False, description="At or above it a request is complex.")
+    below: Name = Field(description="Task for requests under the threshold.")
+    above: Name = Field(description="Task for the others.")
+
+
+class Router(Section):
+    """Decides for requests that name it: rules first, then complexity, then the default task."""
+
+    description: str = Field(default="", max_length=2000, description="For people; shown by /v1/models.")
+    tasks: tuple[Task, ...] = Field(default=(), description="Kinds of work with their models.")
+    models: tuple[Name, ...] = Field(default=(), description="Models to choose from when no task was chosen.")
+    prefer: Prefer = Field(default="manual", description="How `models` are ranked.")
+    rules: tuple[Rule, ...] = Field(default=(), description="Checked in order before anything else.")
+    complexity: Complexity | None = Field(default=None, description="Two pools and a threshold.")
+    default_task: Name | None = Field(default=None, description="Task when nothing decided. Default: `models`.")
+    fallback: tuple[Name, ...] = Field(default=(), description="Models to try after the chosen ones.")
+    capture: tuple[Annotated[str, StringConstraints(min_length=1, max_length=128)], ...] = Field(
+        default=(), description="Patterns (`gpt-5*`) of model names this router takes over."
+    )
+    privacy: Privacy | None = Field(default=None, description="Added to the policy's own `privacy`.")
+
+    @model_validator(mode="after")
+    def _has_models(self) -> Router:
+        if not self.models and self.default_task is None:
+            raise ValueError("a router needs `models` or `default_task`, for requests that nothing else decides")
+        return self
+
+
+class UnknownModel(Section):
+    """What happens to a model name nobody knows, instead of a 404."""
+
+    use: Name = Field(description="Model, alias or router that takes it.")
+
+
+class Tls(Section):
+    """Certificate the gateway shows to clients; both files are watched for renewal."""
+
+    certificate: str = Field(description="PEM file with the certificate chain.")
+    private_key: str = Field(description="PEM file with the private key.")
+
+
+class Gateway(Section):
+    """How Envoy listens and what it allows."""
+
+    address: str = Field(default="127.0.0.1", description="IP address the gateway listens on.")
+    port: int = Field(default=10000, ge=1, le=65535, description="Port the gateway listens on.")
+    tls: Tls | None = Field(default=None, description="TLS to clients. Default: plain HTTP.")
+    mode: Literal["priority_group", "cluster_header"] = Field(
+        default="priority_group",
+        description="How Envoy is told where to go. `cluster_header` suits Envoy 1.39, without fallback chains.",
+    )
+    max_body_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=1024, le=MAX_BODY_BYTES_LIMIT, description="Largest request body; above it 413."
+    )
+    max_attempts: int = Field(default=4, ge=1, le=8, description="Longest fallback chain.")
+    admission_limit: int = Field(
+        default=128, ge=1, le=100_000, description="Decisions waiting or running at once; above it 503."
+    )
+    first_byte_timeout_seconds: float = Field(
+        default=60, gt=0, le=3600, description="Response headers later than this move on to the next candidate."
+    )
+    idle_timeout_seconds: float = Field(
+        default=300, gt=0, le=86400, description="A response silent for this long is ended."
+    )
+    stream_usage: bool = Field(
+        default=False,
+        description="Ask providers for token usage in streams. Clients then see one more chunk, without choices.",
+    )
+
+    @field_validator("address")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        try:
+            ip_address(value)
+        except ValueError:
+            raise ValueError("expected an IPv4 or IPv6 address; 0.0.0.0 listens on all of them") from None
+        return value
+
+
+class Policy(Section):
+    """The whole document."""
+
+    version: Literal[1] = Field(description="Always 1.")
+    gateway: Gateway = Field(default_factory=Gateway, description="How Envoy listens and what it allows.")
+    providers: dict[ProviderName, Provider] = Field(min_length=1, description="Places that serve models, by name.")
+    models: dict[Name, Model] = Field(min_length=1, description="Models, by the name clients use.")
+    aliases: dict[Name, Name | Weights] = Field(
+        default_factory=dict, description="Other names: of a model or router, or weighted models (A/B, canary)."
+    )
+    routers: dict[Name, Router] = Field(default_factory=dict, description="Routers, by name.")
+    default_router: Name | None = Field(default=None, description="Router behind `auto` and `inference-router`.")
+    routing_preference: dict[Literal["balanced", "budget", "quality"], Name] = Field(
+        default_factory=dict, description="Router for each value of the body's `routing_preference`, under `auto`."
+    )
+    unknown_model: UnknownModel | None = Field(default=None, description="Default: 404 with the nearest names.")
+    privacy: Privacy | None = Field(default=None, description="Applies to every request.")
+
+    @cached_property
+    def privacy_headers(self) -> tuple[tuple[str, str], ...]:
+        """(header, value) pairs that make any request local-only, in file order."""
+        if self.privacy is None or self.privacy.local_only is None:
+            return ()
+        return tuple(self.privacy.local_only.headers.items())
+
+
+Privacy.model_rebuild()
+Policy.model_rebuild()

@@ -1,0 +1,96 @@
+"""A policy's routers, compiled: pools, rules and thresholds, with every name already looked up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from signalbox.decide.headers import HeaderPairs, local_only_pairs
+from signalbox.decide.pools import Pool, make_pool, pick
+from signalbox.decide.rules import RuleBook, compile_rules
+from signalbox.decide.trace import Trace
+from signalbox.errors import RouterError
+from signalbox.policy.schema import Policy, Router, Rule
+from signalbox.types import Candidate, Case, Reason
+
+
+class Choice(NamedTuple):
+    """What a router made of a request."""
+
+    pool: Pool
+    reason: Reason
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComplexityStep:
+    """Two pools and a threshold on the surface complexity."""
+
+    threshold: float
+    below: Pool
+    above: Pool
+
+    def choose(self, case: Case, trace: Trace | None) -> Pool:
+        """Return the pool for this request. Raises RouterError when its complexity is not known."""
+        complexity = case.features.complexity
+        if math.isnan(complexity):
+            raise RouterError("the surface complexity of the request could not be computed")
+        pool = self.above if complexity >= self.threshold else self.below
+        if trace is not None:
+            trace["complexity"] = {"score": complexity, "threshold": self.threshold, "task": pool.route}
+        return pool
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRouter:
+    """A router: rules first, then complexity, then the default."""
+
+    name: str
+    rules: RuleBook
+    complexity: ComplexityStep | None
+    default: Pool
+    local_only: HeaderPairs  # the policy's pairs and its own
+
+    def choose(self, case: Case, trace: Trace | None) -> Choice:
+        """Return the pool for this request and why. Never raises: what fails leads to the default."""
+        try:
+            if self.rules.rules:
+                rule = self.rules.first_match(case, trace)
+                if rule is not None:
+                    return Choice(rule.pool, Reason.RULE, rule.name)
+            if self.complexity is not None:
+                return Choice(self.complexity.choose(case, trace), Reason.COMPLEXITY)
+        except Exception as failure:  # noqa: BLE001 - counted by its reason; costs quality, never the request
+            if trace is not None:
+                trace["engine_failed"] = type(failure).__name__
+            return Choice(self.default, Reason.ENGINE_FAILED)
+        return Choice(self.default, Reason.DEFAULT)
+
+
+def compile_router(name: str, router: Router, policy: Policy, candidates: Mapping[str, Candidate]) -> CompiledRouter:
+    """Return a router of a policy whose references were checked when it was loaded."""
+    fallback = pick(candidates, router.fallback)
+    tasks = {
+        task.name: make_pool(task.name, pick(candidates, task.models), fallback, task.prefer) for task in router.tasks
+    }
+    if router.default_task is None:
+        default = make_pool(name, pick(candidates, router.models), fallback, router.prefer)
+    else:
+        default = tasks[router.default_task]
+
+    def outcome(rule: Rule) -> Pool:
+        if rule.task is not None:
+            return tasks[rule.task]
+        return make_pool(name, pick(candidates, rule.models), fallback)
+
+    step = router.complexity
+    complexity = None if step is None else ComplexityStep(step.threshold, tasks[step.below], tasks[step.above])
+    return CompiledRouter(
+        name=name,
+        rules=compile_rules(router.rules, outcome),
+        complexity=complexity,
+        default=default,
+        local_only=local_only_pairs(policy.privacy, router.privacy),
+    )

@@ -1,0 +1,34 @@
+"""`signalbox route`: one decision for one body from a file, without a gateway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from signalbox.core import scan
+from signalbox.decide.pipeline import Pipeline, describe
+from signalbox.decide.trace import Trace
+from signalbox.errors import SetupError
+from signalbox.features.extract import extract
+from signalbox.policy.load import load_policy
+from signalbox.types import Case, Endpoint, ParsedRequest, Signals
+
+DECISION_ID = "sb-offline"
+AFFINITY_HEADER = "x-model-affinity"
+
+
+def route_once(policy: Path, body: bytes, endpoint: str, headers: Mapping[str, str], *, explain: bool) -> Trace:
+    """Return where the gateway would send this request; with `explain`, every step and any refusal.
+
+    headers: names lower-case. A weighted alias splits by `x-model-affinity`, as in the gateway.
+    Raises RequestError when the request is refused and no explanation was asked for, or cannot be parsed;
+    SetupError for an unknown endpoint; PolicyError for a policy that cannot be used.
+    """
+    if endpoint not in list(Endpoint):
+        raise SetupError(f"unknown endpoint {endpoint!r}; expected one of {', '.join(Endpoint)}")
+    pipeline = Pipeline.compile(load_policy(policy).policy)
+    request = ParsedRequest(Endpoint(endpoint), body, scan(body), headers)
+    signals = Signals(DECISION_ID, time.time(), headers.get(AFFINITY_HEADER, DECISION_ID))
+    case = Case(request, extract(request), signals)
+    return pipeline.explain(case) if explain else describe(pipeline.decide(case))

@@ -1,0 +1,59 @@
+"""Candidates and pools: what the policy's models look like to a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from signalbox.policy.schema import Model, Policy, Prefer, Provider
+from signalbox.types import Candidate, Price
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Models that may take a request. `chain` is `candidates`, then fallbacks, each model once."""
+
+    route: str  # what the decision calls it: task, router or model
+    candidates: tuple[Candidate, ...]  # ranked by `prefer`
+    chain: tuple[Candidate, ...]
+    prefer: Prefer
+    names: frozenset[str]  # models of `candidates`
+
+
+def make_pool(
+    route: str, candidates: Iterable[Candidate], fallback: Iterable[Candidate] = (), prefer: Prefer = "manual"
+) -> Pool:
+    """Return a pool in which no model stands twice; the first mention counts."""
+    first = {candidate.model: candidate for candidate in candidates}
+    every = dict(first)
+    for candidate in fallback:
+        every.setdefault(candidate.model, candidate)
+    return Pool(route, tuple(first.values()), tuple(every.values()), prefer, frozenset(first))
+
+
+def make_candidates(policy: Policy) -> dict[str, Candidate]:
+    """Return the policy's models by name, with what their providers add."""
+    return {name: _candidate(name, model, policy.providers[model.provider]) for name, model in policy.models.items()}
+
+
+def _candidate(name: str, model: Model, provider: Provider) -> Candidate:
+    endpoints = provider.endpoints if model.endpoints is None else provider.endpoints & frozenset(model.endpoints)
+    price = None if model.price is None else Price(model.price.input, model.price.output)
+    return Candidate(
+        model=name,
+        provider=model.provider,
+        upstream_model=model.name or name,
+        is_local=provider.is_local,
+        endpoints=endpoints,
+        modalities=frozenset(model.modalities),
+        tools=model.tools,
+        json_schema=model.json_schema,
+        context_tokens=model.context_tokens,
+        max_output_tokens=model.max_output_tokens,
+        price=price,
+    )
+
+
+def pick(candidates: Mapping[str, Candidate], names: Iterable[str]) -> tuple[Candidate, ...]:
+    """Return the candidates with these names, in the order of the names."""
+    return tuple(candidates[name] for name in names)

@@ -1,0 +1,116 @@
+"""How many access log entries can one collector take in a second, on one core?
+
+    python benchmarks/collector.py [--requests N]
+
+Feeds messages as Envoy sends them (a batch of requests, and their attempts on another stream) through
+the receiver: parse, join, count, format the log line. Every third request fell back once. Log lines are
+written to /dev/null. Prints entries and requests per second of CPU time, and the time of one scrape.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import random
+import sys
+import time
+from pathlib import Path
+
+import google.protobuf
+import prometheus_client
+import yaml
+
+from signalbox.collector.log import LogWriter
+from signalbox.collector.metrics import Metrics
+from signalbox.collector.receiver import Receiver
+from signalbox.collector.state import Collector
+from signalbox.policy.schema import Policy
+from signalbox.telemetry import AccessLog
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit" / "collector"))
+from access_log_entries import attempt_entry, attempt_start, decision, message, request_entry
+
+BATCH = 10  # what fits into Envoy's buffer of 16 KiB, about
+SEED = 20261121
+
+POLICY = """
+version: 1
+providers:
+  cloud: {endpoint: "https://api.cloud.test/v1"}
+  spare: {endpoint: "https://api.spare.test/v1"}
+  local: {endpoint: "http://127.0.0.1:8000/v1", location: local}
+models: {gpt-large: {provider: cloud}, gpt-small: {provider: spare}, qwen: {provider: local}}
+routers: {coding: {models: [gpt-large], tasks: [{name: bug-fixing, models: [gpt-large]}]}}
+"""
+
+
+def batches(requests: int) -> list[tuple[bytes, bytes]]:
+    """Return (attempts, requests) messages; ids are random, everything else repeats."""
+    dice = random.Random(SEED)
+    made = []
+    for _ in range(requests // BATCH):
+        ended, tried = [], []
+        for number in range(BATCH):
+            request_id = f"{dice.getrandbits(128):032x}"
+            fell_back = number % 3 == 0
+            if fell_back:
+                tried += [attempt_start("cloud", request_id), attempt_entry("cloud", 429, request_id=request_id)]
+            last = "spare" if fell_back else "cloud"
+            tried += [attempt_start(last, request_id), attempt_entry(last, request_id=request_id)]
+            ended.append(
+                request_entry(metadata=decision(), attempts=1 + fell_back, cluster=last, request_id=request_id)
+            )
+        made.append((message("attempt", *tried), message("request", *ended)))
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--requests", type=int, default=10_000, metavar="N")
+    requests = parser.parse_args().requests
+
+    with Path("/dev/null").open("wb") as nowhere:
+        log = LogWriter(nowhere.fileno())
+        collector = Collector(Metrics(), log)
+        collector.apply_policy(Policy.model_validate(yaml.safe_load(POLICY)), "00" * 32)
+        receiver = Receiver(collector)
+        log.start()
+        messages = batches(requests)
+        for attempts, ended in messages[:20]:  # label children, caches
+            receiver.take(attempts, AccessLog.OTHER)
+            receiver.take(ended, AccessLog.OTHER)
+
+        entries_before = _entries(collector)
+        started = time.process_time()
+        for attempts, ended in messages:
+            receiver.take(attempts, AccessLog.OTHER)
+            receiver.take(ended, AccessLog.OTHER)
+        seconds = time.process_time() - started
+        entries = _entries(collector) - entries_before
+        log.close()
+
+        started = time.process_time()
+        text = prometheus_client.generate_latest(collector.metrics.registry)
+        scrape_ms = (time.process_time() - started) * 1e3
+
+    requests = len(messages) * BATCH
+    print(f"{requests / seconds:,.0f} requests/s, {entries / seconds:,.0f} entries/s of CPU time, log thread included")
+    print(f"{seconds / requests * 1e6:.0f} us per request, {seconds / entries * 1e6:.0f} us per entry")
+    print(f"{scrape_ms:.1f} ms per scrape of {len(text):,} bytes; {log.dropped} log lines dropped")
+    print(f"Python {platform.python_version()}, protobuf {google.protobuf.__version__}, {_cpu()}, seed {SEED}")
+
+
+def _cpu() -> str:
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return names[0].partition(": ")[2] if names else platform.machine()
+
+
+def _entries(collector: Collector) -> float:
+    return sum(
+        collector.metrics.registry.get_sample_value("signalbox_access_log_entries_total", {"log": log}) or 0
+        for log in AccessLog
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Prometheus metrics of one collector process, made from the declarations in `telemetry`.
+
+The only place that counts. Children are looked up once per label set and kept: `.labels()` of the
+client library takes a lock and builds strings, which is most of the cost of an increment.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+
+from signalbox import __version__, telemetry
+from signalbox.collector.join import Exchange
+from signalbox.collector.names import Labels, Names, close, error_type, status_class
+from signalbox.collector.records import RequestRecord
+from signalbox.telemetry import AccessLog, Metric, ReloadOutcome, TokenType, UndecidedCause, WorkerState
+
+_FACTORIES: dict[str, Any] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+
+
+class Family:
+    """A metric with labels, and its children by label values."""
+
+    __slots__ = ("_children", "_metric")
+
+    def __init__(self, metric: Any) -> None:
+        self._metric = metric
+        self._children: dict[tuple[str, ...], Any] = {}
+
+    def at(self, *values: str) -> Any:
+        """Return the child for `values`, in the order of the declaration."""
+        child = self._children.get(values)
+        if child is None:
+            child = self._children[values] = self._metric.labels(*values)
+        return child
+
+    def clear(self) -> None:
+        self._children.clear()
+        self._metric.clear()
+
+
+class Total:
+    """A counter somebody else keeps: they tell the total, this adds what is new."""
+
+    __slots__ = ("_child", "_seen")
+
+    def __init__(self, child: Any) -> None:
+        self._child = child
+        self._seen = 0
+
+    def set(self, total: int) -> None:
+        if total > self._seen:
+            self._child.inc(total - self._seen)
+            self._seen = total
+
+
+class Metrics:
+    """All of `telemetry.METRICS` in a registry of their own, with the process's CPU and memory beside them."""
+
+    def __init__(self) -> None:
+        # Otherwise each child gets a second series that says when it was made.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        made = {metric.name: self._make(metric) for metric in telemetry.METRICS}
+
+        def family(metric: Metric) -> Family:
+            return Family(made[metric.name])
+
+        self._requests = family(telemetry.REQUESTS)
+        self._decisions = family(telemetry.DECISIONS)
+        self._refusals = family(telemetry.REFUSALS)
+        self._undecided = family(telemetry.UNDECIDED)
+        self._attempts = family(telemetry.ATTEMPTS)
+        self._fallbacks = family(telemetry.FALLBACKS)
+        self._decide_seconds = made[telemetry.DECIDE_SECONDS.name]
+        self._ext_proc_seconds = made[telemetry.EXT_PROC_SECONDS.name]
+        self._token_usage = family(telemetry.TOKEN_USAGE)
+        self._request_duration = family(telemetry.REQUEST_DURATION)
+        self._time_to_first_token = family(telemetry.TIME_TO_FIRST_TOKEN)
+        self._time_per_output_token = family(telemetry.TIME_PER_OUTPUT_TOKEN)
+        self._policy_info = family(telemetry.POLICY_INFO)
+        self._policy_last_success = made[telemetry.POLICY_LAST_SUCCESS.name]
+        self._workers = family(telemetry.WORKERS)
+        self._entries = family(telemetry.ACCESS_LOG_ENTRIES)
+        self._unreadable = made[telemetry.ACCESS_LOG_UNREADABLE.name]
+        self.worker_restarts = Total(made[telemetry.WORKER_RESTARTS.name])
+        self.log_lines_dropped = Total(made[telemetry.LOG_LINES_DROPPED.name])
+        reloads = family(telemetry.POLICY_RELOADS)
+        self.reloads = {outcome: Total(reloads.at(outcome)) for outcome in ReloadOutcome}
+        made[telemetry.BUILD_INFO.name].labels(__version__).set(1)
+        # A series that appears with its first increment hides that increment from rate().
+        for cause in UndecidedCause:
+            self._undecided.at(cause)
+        for log in AccessLog:
+            self._entries.at(log)
+
+    def _make(self, metric: Metric) -> Any:
+        more = {"buckets": metric.buckets} if metric.kind == "histogram" else {}
+        return _FACTORIES[metric.kind](metric.name, metric.help, metric.labels, registry=self.registry, **more)
+
+    def entry(self, log: AccessLog) -> None:
+        """Count one entry of Envoy's access log."""
+        self._entries.at(log).inc()
+
+    def unreadable(self) -> None:
+        self._unreadable.inc()
+
+    def policy(self, sha256: str, loaded_at_seconds: float | None) -> None:
+        """Show which policy serves."""
+        self._policy_info.clear()
+        self._policy_info.at(sha256[:12]).set(1)
+        if loaded_at_seconds is not None:
+            self._policy_last_success.set(loaded_at_seconds)
+
+    def workers(self, wanted: int, ready: int) -> None:
+        self._workers.at(WorkerState.WANTED).set(wanted)
+        self._workers.at(WorkerState.READY).set(ready)
+
+    def exchange(self, exchange: Exchange, labels: Labels | None, names: Names) -> None:
+        """Count one request with its attempts. `labels` belong to its request, if there is one."""
+        for attempt in exchange.attempts:
+            self._attempts.at(*names.target(attempt.target), attempt.outcome).inc()
+        if exchange.request is not None and labels is not None:
+            self._request(exchange.request, labels, names)
+
+    def _request(self, record: RequestRecord, labels: Labels, names: Names) -> None:
+        self._requests.at(labels.endpoint, labels.model, labels.provider, status_class(record.status)).inc()
+        if record.ext_proc_us is not None:
+            self._ext_proc_seconds.observe(record.ext_proc_us / 1e6)
+        verdict = record.verdict
+        if verdict is None:
+            if labels.undecided:
+                self._undecided.at(labels.undecided).inc()
+            return
+        if verdict.decide_us is not None:
+            self._decide_seconds.observe(verdict.decide_us / 1e6)
+        if verdict.error is not None:
+            self._refusals.at(labels.error, labels.endpoint).inc()
+            return
+        self._decisions.at(labels.router, labels.route, labels.reason, labels.endpoint).inc()
+        tried = verdict.chain[: record.attempts]
+        for left, taken in pairwise(tried):
+            self._fallbacks.at(*(close(target.provider, names.providers) for target in (left, taken))).inc()
+        if record.served is not None:
+            self._generation(record, labels, is_stream=bool(verdict.stream))
+
+    def _generation(self, record: RequestRecord, labels: Labels, *, is_stream: bool) -> None:
+        """OpenTelemetry's metrics, for a request that reached a provider."""
+        common = (labels.operation, labels.provider, labels.model)
+        usage = record.usage
+        if usage.input_tokens is not None:
+            self._token_usage.at(*common, TokenType.INPUT).observe(usage.input_tokens)
+        if usage.output_tokens is not None:
+            self._token_usage.at(*common, TokenType.OUTPUT).observe(usage.output_tokens)
+        if record.duration_seconds is not None:
+            self._request_duration.at(*common, error_type(record.status)).observe(record.duration_seconds)
+        # Without a stream the first byte is the whole answer: that is a duration, not a time to first token.
+        if not is_stream or record.ttft_us is None or record.status is None or record.status >= 400:
+            return
+        self._time_to_first_token.at(*common).observe(record.ttft_us / 1e6)
+        if record.body_seconds is not None and usage.output_tokens is not None and usage.output_tokens > 1:
+            self._time_per_output_token.at(*common).observe(record.body_seconds / (usage.output_tokens - 1))

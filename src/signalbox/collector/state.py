@@ -1,0 +1,157 @@
+"""What the collector knows: the requests that ended, and how Signalbox itself is doing.
+
+Fed from two sides, by records of Envoy's access log and by messages of the supervisor; read by the HTTP
+API. Does no I/O: metrics are counted in memory, log lines handed to a writer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from signalbox.collector.join import Exchange, Joiner
+from signalbox.collector.log import LogWriter, event_line, request_line
+from signalbox.collector.metrics import Metrics
+from signalbox.collector.names import Names
+from signalbox.collector.records import AttemptRecord, RequestRecord
+from signalbox.policy.schema import Policy
+from signalbox.telemetry import AccessLog, ReloadOutcome
+
+UNREADABLE_LOG_SECONDS = 60.0  # one line a minute is enough to look at the counter
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStatus:
+    """loaded_at: seconds since the epoch. error: why the file as it is now was refused."""
+
+    sha256: str
+    loaded_at: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the supervisor last said."""
+
+    heard_seconds: float  # by the collector's monotonic clock
+    workers_wanted: int
+    workers_ready: int
+    worker_restarts: int
+    policy: PolicyStatus
+    draining: bool
+
+    @classmethod
+    def read(cls, message: Mapping[str, Any], heard_seconds: float) -> Status:
+        """Read a message of type `status`. Raises KeyError if it lacks something."""
+        workers, policy = message["workers"], message["policy"]
+        return cls(
+            heard_seconds=heard_seconds,
+            workers_wanted=workers["wanted"],
+            workers_ready=workers["ready"],
+            worker_restarts=workers["restarts"],
+            policy=PolicyStatus(policy["sha256"], policy["loaded_at"], policy["error"]),
+            draining=message["draining"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether Envoy's requests would be decided, and if not, why. `status` None: not heard of yet."""
+
+    problems: tuple[str, ...]
+    status: Status | None
+    status_age_seconds: float | None
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.problems
+
+
+class Collector:
+    """Turns records into metrics and log lines, and messages into readiness.
+
+    clock: seconds that never go back. Not safe for several threads: one event loop owns it.
+    """
+
+    def __init__(self, metrics: Metrics, log: LogWriter, clock: Callable[[], float] = time.monotonic) -> None:
+        self.metrics = metrics
+        self._log = log
+        self._clock = clock
+        self._joiner = Joiner()
+        self._policy_names = Names()
+        self._names = Names()  # those and the previous policy's
+        self._status: Status | None = None
+        self._unreadable_logged_seconds: float | None = None
+
+    # ------------------------------------------------------------------ from the supervisor
+
+    def apply_policy(self, policy: Policy, sha256: str) -> None:
+        """Take the names of a new policy; what was decided by the one before keeps its names."""
+        names = Names.of(policy)
+        self._names, self._policy_names = names | self._policy_names, names
+
+    def apply_status(self, message: Mapping[str, Any]) -> None:
+        """Take a message of type `status`; see `signalbox.control`. Raises KeyError if it lacks something."""
+        status = Status.read(message, self._clock())
+        if self._status is None or self._status.policy != status.policy:
+            self.metrics.policy(status.policy.sha256, status.policy.loaded_at)
+        self.metrics.workers(status.workers_wanted, status.workers_ready)
+        self.metrics.worker_restarts.set(status.worker_restarts)
+        for outcome in ReloadOutcome:
+            self.metrics.reloads[outcome].set(message["policy"]["reloads"][outcome])
+        self._status = status
+
+    # ------------------------------------------------------------------ from Envoy
+
+    def entry(self, log: AccessLog) -> None:
+        """Count one entry, whatever is in it."""
+        self.metrics.entry(log)
+
+    def request(self, record: RequestRecord) -> None:
+        self._finish(self._joiner.add_request(record, self._clock()))
+
+    def attempt(self, record: AttemptRecord) -> None:
+        self._finish(self._joiner.add_attempt(record, self._clock()))
+
+    def unreadable(self, log: AccessLog, problem: Exception) -> None:
+        """Count something that could not be read, and say so once in a while, without its text."""
+        self.metrics.unreadable()
+        last, now = self._unreadable_logged_seconds, self._clock()
+        if last is None or now - last >= UNREADABLE_LOG_SECONDS:
+            self._unreadable_logged_seconds = now
+            self._log.write(event_line("access_log_unreadable", log=log, problem=type(problem).__name__))
+
+    # ------------------------------------------------------------------ time
+
+    def tick(self) -> None:
+        """Let go of what has waited too long; to be called a few times a second."""
+        self._finish(self._joiner.expire(self._clock()))
+        self.metrics.log_lines_dropped.set(self._log.dropped)
+
+    def drain(self) -> None:
+        """Count and log everything that still waits for its other half."""
+        self._finish(self._joiner.drain())
+
+    def _finish(self, exchanges: Iterable[Exchange]) -> None:
+        for exchange in exchanges:
+            request = exchange.request
+            labels = None if request is None else self._names.labels(request)
+            self.metrics.exchange(exchange, labels, self._names)
+            if request is not None and labels is not None:
+                self._log.write(request_line(exchange, request, labels))
+
+    # ------------------------------------------------------------------ for the API
+
+    @property
+    def readiness(self) -> Readiness:
+        status = self._status
+        if status is None:
+            return Readiness(("the supervisor has not said yet how things are",), None, None)
+        problems = []
+        if status.draining:
+            problems.append("draining")
+        if status.workers_ready < 1:
+            problems.append(f"no worker is ready, {status.workers_wanted} wanted")
+        return Readiness(tuple(problems), status, self._clock() - status.heard_seconds)

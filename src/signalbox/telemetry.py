@@ -1,0 +1,283 @@
+"""Every metric, label value and log field Signalbox publishes, declared once and nowhere else.
+
+Plain data: the collector turns it into Prometheus metrics (`collector.metrics`) and log lines
+(`collector.log`). docs/metrics.md describes the same list for operators, and a test compares the two.
+Names under `gen_ai_` and their buckets follow OpenTelemetry's semantic conventions for generative AI,
+with dots as underscores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+OTHER = "other"
+"""Label value for a name the serving policy does not have: label values come from closed sets only."""
+
+
+class AttemptOutcome(StrEnum):
+    """How one attempt at one provider ended."""
+
+    OK = "ok"  # 1xx to 3xx, and the body came through
+    RATE_LIMITED = "rate_limited"  # 429
+    CLIENT_ERROR = "client_error"  # any other 4xx: passed to the client, not retried
+    SERVER_ERROR = "server_error"  # 5xx
+    TIMEOUT = "timeout"  # headers too late, or silence in the middle of the body
+    REFUSED = "refused"  # no connection, or no healthy host to connect to
+    RESET = "reset"  # the connection broke before the response headers
+    CUT = "cut"  # it broke after them: the client saw a broken answer
+    DENIED = "denied"  # stopped by Envoy in the provider's cluster: privacy, key, wrong decision
+    ABANDONED = "abandoned"  # the client left first
+    UNKNOWN = "unknown"  # nothing in the access log says
+
+
+class UndecidedCause(StrEnum):
+    """Why Envoy answered a request that Signalbox neither routed nor refused."""
+
+    NO_DECISION = "no_decision"  # a worker ended without an answer, or was never asked
+    DECISION_LATE = "decision_late"  # message_timeout passed
+    WORKER_FAILED = "worker_failed"  # no worker reachable, or it died with the request
+    OVERLOADED = "overloaded"  # admission limit: too many decisions waiting or running
+    BODY_TOO_LARGE = "body_too_large"  # over gateway.max_body_bytes
+    UPLOAD_TIMEOUT = "upload_timeout"  # the client did not finish sending
+    BAD_REQUEST = "bad_request"  # not HTTP, forbidden header, no body where one is needed
+    UNKNOWN_PATH = "unknown_path"  # no such API call
+    CLIENT_GONE = "client_gone"  # the client left before there was a decision
+    OTHER = "other"
+
+
+class TokenType(StrEnum):
+    """`gen_ai.token.type`."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+class ReloadOutcome(StrEnum):
+    APPLIED = "applied"
+    REFUSED = "refused"
+
+
+class WorkerState(StrEnum):
+    WANTED = "wanted"
+    READY = "ready"
+
+
+class AccessLog(StrEnum):
+    """Streams of Envoy's access log, by the `log_name` they announce."""
+
+    REQUEST = "request"
+    ATTEMPT = "attempt"
+    OTHER = "other"
+
+
+OPERATION_BY_ENDPOINT = {
+    "chat_completions": "chat",
+    "completions": "text_completion",
+    "responses": "chat",
+    "messages": "chat",
+    "embeddings": "embeddings",
+}
+"""Endpoint -> `gen_ai.operation.name`, in OpenTelemetry's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family. `buckets` are upper bounds in the unit of the name; histograms only."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+# Decisions take 50 microseconds to a few milliseconds; Envoy gives up at 300 ms.
+DECISION_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
+
+# The four below are OpenTelemetry's recommended boundaries.
+TOKEN_BUCKETS = tuple(4.0**n for n in range(14))
+DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+FIRST_TOKEN_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+PER_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+
+GEN_AI_LABELS = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+
+# ---------------------------------------------------------------- requests and decisions
+
+REQUESTS = Metric(
+    "counter",
+    "signalbox_requests_total",
+    "Requests that ended, whoever answered them.",
+    ("endpoint", "model", "provider", "status_class"),
+)
+DECISIONS = Metric(
+    "counter",
+    "signalbox_decisions_total",
+    "Requests Signalbox routed.",
+    ("router", "route", "reason", "endpoint"),
+)
+REFUSALS = Metric(
+    "counter",
+    "signalbox_refusals_total",
+    "Requests Signalbox answered itself, by error code.",
+    ("code", "endpoint"),
+)
+UNDECIDED = Metric(
+    "counter",
+    "signalbox_undecided_total",
+    "Requests Envoy answered with an error before Signalbox had decided.",
+    ("cause",),
+)
+DECIDE_SECONDS = Metric(
+    "histogram",
+    "signalbox_decide_seconds",
+    "Time a worker spent on one decision, by its own clock.",
+    buckets=DECISION_BUCKETS,
+)
+EXT_PROC_SECONDS = Metric(
+    "histogram",
+    "signalbox_ext_proc_seconds",
+    "Time Envoy waited for one decision: transport, queueing and the decision itself.",
+    buckets=DECISION_BUCKETS,
+)
+
+# ---------------------------------------------------------------- attempts at providers
+
+ATTEMPTS = Metric(
+    "counter",
+    "signalbox_attempts_total",
+    "Attempts at providers, by how each ended.",
+    ("provider", "model", "outcome"),
+)
+FALLBACKS = Metric(
+    "counter",
+    "signalbox_fallbacks_total",
+    "Steps from one candidate of a chain to the next.",
+    ("from_provider", "to_provider"),
+)
+
+# ---------------------------------------------------------------- OpenTelemetry's names
+
+TOKEN_USAGE = Metric(
+    "histogram",
+    "gen_ai_client_token_usage",
+    "Tokens per request, as the provider reported them.",
+    (*GEN_AI_LABELS, "gen_ai_token_type"),
+    TOKEN_BUCKETS,
+)
+REQUEST_DURATION = Metric(
+    "histogram",
+    "gen_ai_server_request_duration_seconds",
+    "Time from the request's first byte to the answer's last, all attempts included.",
+    (*GEN_AI_LABELS, "error_type"),
+    DURATION_BUCKETS,
+)
+TIME_TO_FIRST_TOKEN = Metric(
+    "histogram",
+    "gen_ai_server_time_to_first_token_seconds",
+    "Streams that succeeded: time from sending the request to the provider to the first byte of its body.",
+    GEN_AI_LABELS,
+    FIRST_TOKEN_BUCKETS,
+)
+TIME_PER_OUTPUT_TOKEN = Metric(
+    "histogram",
+    "gen_ai_server_time_per_output_token_seconds",
+    "Streams that succeeded: time per token after the first.",
+    GEN_AI_LABELS,
+    PER_TOKEN_BUCKETS,
+)
+
+# ---------------------------------------------------------------- Signalbox itself
+
+BUILD_INFO = Metric("gauge", "signalbox_build_info", "Always 1; the label says which version runs.", ("version",))
+POLICY_INFO = Metric(
+    "gauge",
+    "signalbox_policy_info",
+    "Always 1; the label has the first 12 digits of the serving policy's SHA-256.",
+    ("sha",),
+)
+POLICY_LAST_SUCCESS = Metric(
+    "gauge",
+    "signalbox_policy_last_success_timestamp_seconds",
+    "When the serving policy was loaded, in seconds since the epoch.",
+)
+POLICY_RELOADS = Metric(
+    "counter", "signalbox_policy_reloads_total", "Changes of the policy file, by what came of them.", ("outcome",)
+)
+WORKERS = Metric("gauge", "signalbox_workers", "Worker processes: wanted, and ready to decide.", ("state",))
+WORKER_RESTARTS = Metric("counter", "signalbox_worker_restarts_total", "Workers that died and were started again.")
+ACCESS_LOG_ENTRIES = Metric(
+    "counter", "signalbox_access_log_entries_total", "Entries received from Envoy's access log.", ("log",)
+)
+ACCESS_LOG_UNREADABLE = Metric(
+    "counter",
+    "signalbox_access_log_unreadable_total",
+    "Access log messages or entries that could not be read; the ones after them were.",
+)
+LOG_LINES_DROPPED = Metric(
+    "counter",
+    "signalbox_log_lines_dropped_total",
+    "Log lines lost because standard output was closed or too slow.",
+)
+
+METRICS: tuple[Metric, ...] = (
+    REQUESTS,
+    DECISIONS,
+    REFUSALS,
+    UNDECIDED,
+    DECIDE_SECONDS,
+    EXT_PROC_SECONDS,
+    ATTEMPTS,
+    FALLBACKS,
+    TOKEN_USAGE,
+    REQUEST_DURATION,
+    TIME_TO_FIRST_TOKEN,
+    TIME_PER_OUTPUT_TOKEN,
+    BUILD_INFO,
+    POLICY_INFO,
+    POLICY_LAST_SUCCESS,
+    POLICY_RELOADS,
+    WORKERS,
+    WORKER_RESTARTS,
+    ACCESS_LOG_ENTRIES,
+    ACCESS_LOG_UNREADABLE,
+    LOG_LINES_DROPPED,
+)
+
+LOG_FIELDS: dict[str, str] = {
+    "time": "when the answer ended, RFC 3339, UTC",
+    "level": "`info`; `warning` when the client got a 5xx, no answer, or only the beginning of one",
+    "event": "always `request`",
+    "id": "the decision's id, as in x-signalbox-decision",
+    "request_id": "x-request-id, if it is made of hexadecimal digits and dashes",
+    "endpoint": "API call",
+    "router": "router that decided; absent when the client named a model",
+    "route": "task, router or model that won, as in x-model-router-selected-route",
+    "reason": "why, as in x-signalbox-reason",
+    "rule": "rule that decided, if one did",
+    "error": "code of Signalbox's refusal",
+    "undecided": "why Envoy answered before there was a decision",
+    "model": "model of the last attempt, by the policy's name",
+    "provider": "provider of the last attempt",
+    "attempts": "providers tried",
+    "outcomes": "how each attempt ended, in order",
+    "retry_after_s": "longest wait a provider asked for, seconds",
+    "status": "HTTP status the client got",
+    "details": "Envoy's response code details, from a fixed list",
+    "ttft_ms": "last attempt: request sent to first byte of the body",
+    "duration_ms": "first byte of the request to last byte of the answer",
+    "decide_us": "the worker's own time for the decision",
+    "ext_proc_us": "the time Envoy waited for it",
+    "prompt_tokens": "Signalbox's estimate of the prompt",
+    "complexity": "surface complexity of the request, 0 to 1",
+    "input_tokens": "prompt tokens the provider reported",
+    "cached_tokens": "of these, tokens from the provider's cache",
+    "output_tokens": "completion tokens the provider reported",
+    "reasoning_tokens": "of these, tokens spent on reasoning",
+    "stream": "the client asked for a stream",
+    "privacy": "`local` or `any`",
+    "policy": "first 12 digits of the policy's SHA-256",
+}
+"""Fields of the request log line and what they say. Fields without a value are left out of a line."""

@@ -1,0 +1,207 @@
+"""Decision or refusal in, bytes of Envoy's ProcessingResponse out.
+
+Owns the names in the dynamic metadata namespace `signalbox` (docs/architecture.md has the table) and the
+`x-signalbox-*` request headers of cluster_header mode. Nothing else writes either.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from signalbox.errors import RequestError
+from signalbox.extproc.wire import (
+    bool_value,
+    field,
+    integer_field,
+    list_value,
+    member,
+    number_member,
+    string_value,
+    struct_value,
+)
+from signalbox.types import Candidate, Case, Decision, Edit
+
+NAMESPACE = "signalbox"
+MAX_SENTENCE_BYTES = 512
+
+# Field numbers of envoy.service.ext_proc.v3.
+_RESPONSE_REQUEST_HEADERS, _RESPONSE_REQUEST_BODY, _RESPONSE_IMMEDIATE, _RESPONSE_METADATA = 1, 3, 7, 8
+_COMMON_HEADER_MUTATION, _COMMON_BODY_MUTATION, _COMMON_CLEAR_ROUTE_CACHE = 2, 3, 5
+_OVERWRITE_IF_EXISTS_OR_ADD = 2
+
+_CLEAR_ROUTE_CACHE = integer_field(_COMMON_CLEAR_ROUTE_CACHE, 1)
+
+HEADERS_CONTINUE = field(_RESPONSE_REQUEST_HEADERS, field(1, b""))
+"""Answer to a headers message: go on, the body decides."""
+
+# Envoy ignores clear_route_cache in a body reply unless a header mutation is present; an empty one will do.
+_BODY_UNCHANGED = field(_RESPONSE_REQUEST_BODY, field(1, field(_COMMON_HEADER_MUTATION, b"") + _CLEAR_ROUTE_CACHE))
+
+
+def decided(decision: Decision, case: Case, edits: Iterable[Edit], *, policy: str, decide_us: int) -> bytes:
+    """Return the reply of the single-message mode: metadata alone, the body stays with Envoy.
+
+    edits: what each attempt does to the body. policy: first 12 digits of the policy's hash. decide_us: the
+    worker's own time so far, in microseconds.
+    """
+    return _BODY_UNCHANGED + _decision_metadata(decision, decision.chain, case, edits, policy, decide_us)
+
+
+def decided_by_headers(decision: Decision, case: Case, body: bytes, *, policy: str, decide_us: int) -> bytes:
+    """Return the reply of cluster_header mode: routing headers, the finished body, and the metadata.
+
+    body: what the provider will see, so the metadata names no edits. It names the first candidate only,
+    because this mode has one attempt.
+    """
+    first = decision.chain[0]
+    headers = _routing_headers(
+        first.provider, first.model, decision.route, decision.reason.value, decision.privacy.value
+    )
+    headers += _set_header("x-signalbox-decision", decision.id)
+    # Envoy answers 500 when a body that came with its headers changes and this does not.
+    headers += _set_header("content-length", str(len(body)))
+    common = field(_COMMON_HEADER_MUTATION, headers) + field(_COMMON_BODY_MUTATION, field(1, body)) + _CLEAR_ROUTE_CACHE
+    return field(_RESPONSE_REQUEST_BODY, field(1, common)) + _decision_metadata(
+        decision, decision.chain[:1], case, (), policy, decide_us
+    )
+
+
+def model_text(candidate: Candidate) -> bytes:
+    """Return what stands for the model in a body: the provider's name for it, as JSON text with quotes."""
+    return json.dumps(candidate.upstream_model).encode()
+
+
+def refused(problem: RequestError, *, decision_id: str, endpoint: str, policy: str) -> bytes:
+    """Return an immediate response: status, one plain sentence, and what the access log wants to know.
+
+    The body is plain text on purpose: Envoy's local_reply_config gives it OpenAI's error shape, and would
+    wrap JSON a second time. endpoint: its name, or empty where the path named none.
+    """
+    immediate = (
+        field(1, integer_field(1, problem.status))
+        + field(3, one_line(str(problem)))
+        + field(5, f"signalbox_{problem.code}".encode())
+    )
+    return field(_RESPONSE_IMMEDIATE, immediate) + _metadata(
+        member("id", string_value(decision_id))
+        + member("error", string_value(problem.code))
+        + member("endpoint", string_value(endpoint))
+        + member("policy", string_value(policy))
+    )
+
+
+_NOT_ON_ONE_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def one_line(sentence: str) -> bytes:
+    """Return the sentence as valid UTF-8 on one line, at most MAX_SENTENCE_BYTES long.
+
+    It goes into JSON and perhaps a terminal: control characters become a space, lone surrogates `?`.
+    """
+    encoded = _NOT_ON_ONE_LINE.sub(" ", sentence).strip().encode("utf-8", "replace")
+    if len(encoded) <= MAX_SENTENCE_BYTES:
+        return encoded
+    mark = "…".encode()
+    # `ignore` drops the character the cut went through.
+    return encoded[: MAX_SENTENCE_BYTES - len(mark)].decode("utf-8", "ignore").encode() + mark
+
+
+def _metadata(members: bytes) -> bytes:
+    return field(_RESPONSE_METADATA, member(NAMESPACE, struct_value(members)))
+
+
+def _decision_metadata(
+    decision: Decision, chain: Iterable[Candidate], case: Case, edits: Iterable[Edit], policy: str, decide_us: int
+) -> bytes:
+    features = case.features
+    members = (
+        _chain_members(tuple([(entry.provider, entry.model, entry.upstream_model) for entry in chain]))
+        + _label_members(
+            case.request.endpoint.value,
+            decision.router,
+            decision.route,
+            decision.reason.value,
+            decision.rule,
+            decision.privacy.value,
+            policy,
+            case.request.scan.stream,
+        )
+        + member("edits", _edit_list(edits))
+        + member("id", string_value(decision.id))
+        + number_member("prompt_tokens", features.prompt_tokens)
+        + number_member("decide_us", decide_us)
+    )
+    if not math.isnan(features.complexity):  # could not be computed, and JSON has no NaN
+        members += number_member("complexity", features.complexity)
+    return _metadata(members)
+
+
+# Both caches below are keyed by names a policy chose, so they stay small; the bound is for a process that
+# sees many policies. The keys are strings, never objects: equal names encode to equal bytes.
+
+
+@lru_cache(maxsize=4096)
+def _chain_members(chain: tuple[tuple[str, str, str], ...]) -> bytes:
+    """Encode `priority_groups`, `candidates` and `tries` of (provider, model, upstream model) entries."""
+    groups = [struct_value(member("name", string_value(provider))) for provider, _, _ in chain]
+    candidates = [
+        struct_value(
+            member("provider", string_value(provider))
+            + member("name", string_value(model))
+            # JSON text, quotes included: the script that splices it in need not know what JSON is.
+            + member("model", string_value(json.dumps(upstream_model)))
+        )
+        for provider, model, upstream_model in chain
+    ]
+    return (
+        member("priority_groups", list_value(groups))
+        + member("candidates", list_value(candidates))
+        + number_member("tries", len(chain))
+    )
+
+
+@lru_cache(maxsize=4096)
+def _label_members(
+    endpoint: str, router: str, route: str, reason: str, rule: str, privacy: str, policy: str, stream: bool
+) -> bytes:
+    return (
+        member("endpoint", string_value(endpoint))
+        + member("router", string_value(router))
+        + member("route", string_value(route))
+        + member("reason", string_value(reason))
+        + member("rule", string_value(rule))
+        + member("privacy", string_value(privacy))
+        + member("policy", string_value(policy))
+        + member("stream", bool_value(stream))
+    )
+
+
+def _edit_list(edits: Iterable[Edit]) -> bytes:
+    values = []
+    for edit in edits:
+        members = number_member("at", edit.at) + number_member("len", edit.length)
+        if edit.text is not None:
+            members += member("text", string_value(edit.text))
+        values.append(struct_value(members))
+    return list_value(values)
+
+
+@lru_cache(maxsize=4096)
+def _routing_headers(cluster: str, model: str, route: str, reason: str, privacy: str) -> bytes:
+    return (
+        _set_header("x-signalbox-cluster", cluster)
+        + _set_header("x-signalbox-model", model)
+        + _set_header("x-signalbox-route", route)
+        + _set_header("x-signalbox-reason", reason)
+        + _set_header("x-signalbox-privacy", privacy)
+    )
+
+
+def _set_header(name: str, value: str) -> bytes:
+    """Encode one entry of HeaderMutation.set_headers. Envoy reads `raw_value`; `value` is the older field."""
+    header = field(1, name.encode()) + field(3, value.encode())
+    return field(1, field(1, header) + integer_field(3, _OVERWRITE_IF_EXISTS_OR_ADD))

@@ -1,0 +1,197 @@
+"""The `signalbox` command. Each subcommand parses its words and calls one function elsewhere.
+
+Exit status: 0 fine, 1 something is wrong with what was given, 2 the words themselves are off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from signalbox import __version__
+from signalbox.errors import PolicyError, RequestError, SetupError
+
+# Imports of what a command needs happen inside the command: `signalbox check` should not wait for gRPC.
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns the exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser(words).parse_args(words)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except (SetupError, PolicyError) as problem:
+        print(f"signalbox: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="signalbox", description="The routing brain beside Envoy.")
+    parser.add_argument("--version", action="version", version=f"signalbox {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="run Envoy, the sidecar and mock or real providers on this machine")
+    up.add_argument("--policy", type=Path, metavar="FILE", help="route by this policy; default: made for what is here")
+    up.add_argument("--port", type=_port, default=10000, metavar="N", help="gateway's port (default 10000)")
+    up.add_argument("--api-port", type=_port, default=10080, metavar="M", help="HTTP API's port (default 10080)")
+    up.add_argument("--run-dir", type=Path, metavar="DIR", help="keep sockets, configuration and logs here")
+    _add_serving(up)
+    up.set_defaults(command=_up)
+
+    serve = commands.add_parser("serve", help="run the sidecar beside an Envoy")
+    serve.add_argument("--policy", type=Path, required=True, metavar="FILE")
+    serve.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="directory shared with Envoy")
+    serve.add_argument("--api", type=_address, default=("127.0.0.1", 10080), metavar="HOST:PORT")
+    serve.add_argument(
+        "--listen", type=_address, metavar="HOST:PORT", help="overrides gateway.address and gateway.port"
+    )
+    _add_serving(serve)
+    serve.set_defaults(command=_serve)
+
+    check = commands.add_parser("check", help="report every problem of a policy")
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument("--json", action="store_true", help="machine-readable report")
+    check.add_argument("--strict", action="store_true", help="warnings fail too")
+    check.set_defaults(command=_check)
+
+    envoy = commands.add_parser("envoy", help="Envoy's configuration")
+    render = envoy.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "render", help="write bootstrap and xDS files for a policy"
+    )
+    render.add_argument("--policy", type=Path, required=True, metavar="FILE")
+    render.add_argument("--out", type=Path, required=True, metavar="DIR")
+    render.add_argument("--workers", type=_count, metavar="N", help="worker sockets to name (default: one per core)")
+    render.set_defaults(command=_render)
+
+    route = commands.add_parser("route", help="decide for one request body, without sending it anywhere")
+    route.add_argument("file", type=Path, metavar="FILE", help="request body (JSON), - for standard input")
+    route.add_argument("--policy", type=Path, required=True, metavar="FILE")
+    route.add_argument(
+        "--endpoint", default="chat_completions", metavar="NAME", help="API call (default chat_completions)"
+    )
+    route.add_argument("-H", "--header", action="append", default=[], metavar="NAME: VALUE", help="request header")
+    route.add_argument("--explain", action="store_true", help="every step, not only the outcome")
+    route.set_defaults(command=_route)
+
+    mock = commands.add_parser("mock", help="run mock providers")
+    if words[:1] == ["mock"]:  # its options are its own, in a module that takes a moment to import
+        from signalbox.mock.cli import add_arguments
+
+        add_arguments(mock)
+    mock.set_defaults(command=_mock)
+    return parser
+
+
+def _add_serving(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one per core)")
+    parser.add_argument("--server", choices=("core", "aio"), default="core", help="gRPC loop of the workers")
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is not a port: expected 1 to 65535")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
+    return number
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"expected HOST:PORT, found {text!r}")
+    return host.strip("[]"), _port(port)
+
+
+def _up(options: argparse.Namespace) -> int:
+    from signalbox.serve.children import default_workers
+    from signalbox.up.run import Options, up
+
+    return up(
+        Options(
+            policy_file=options.policy,
+            port=options.port,
+            api_port=options.api_port,
+            workers=options.workers or default_workers(),
+            server=options.server,
+            run_dir=options.run_dir,
+        )
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from signalbox.serve.children import default_workers
+    from signalbox.serve.supervisor import Options, serve
+
+    host, port = options.listen or (None, None)
+    return serve(
+        Options(
+            policy_file=options.policy,
+            run_dir=options.run_dir.resolve(),
+            workers=options.workers or default_workers(),
+            server=options.server,
+            api_host=options.api[0],
+            api_port=options.api[1],
+            address=host,
+            port=port,
+        )
+    )
+
+
+def _check(options: argparse.Namespace) -> int:
+    from signalbox.policy.problems import check_file
+
+    report = check_file(options.file, strict=options.strict)
+    print(json.dumps(report.as_json(), indent=2) if options.json else report.text)
+    return report.exit_status
+
+
+def _render(options: argparse.Namespace) -> int:
+    from signalbox.envoy.files import write
+    from signalbox.envoy.render import Layout, render
+    from signalbox.policy.load import load_policy
+    from signalbox.serve.children import default_workers
+
+    out = options.out.resolve()
+    layout = Layout(run_dir=out, workers=options.workers or default_workers())
+    for name in write(render(load_policy(options.policy).policy, layout), out):
+        print(out / name)
+    return 0
+
+
+def _route(options: argparse.Namespace) -> int:
+    from signalbox.decide.explain import route_once
+
+    body = sys.stdin.buffer.read() if str(options.file) == "-" else options.file.read_bytes()
+    headers = {}
+    for header in options.header:
+        name, colon, value = header.partition(":")
+        if not colon:
+            raise SetupError(f"--header {header!r}: expected NAME: VALUE")
+        headers[name.strip().lower()] = value.strip()
+    try:
+        outcome = route_once(options.policy, body, options.endpoint, headers, explain=options.explain)
+    except RequestError as refusal:
+        print(
+            json.dumps({"refused": {"status": refusal.status, "code": refusal.code, "message": str(refusal)}}, indent=2)
+        )
+        return 1
+    print(json.dumps(outcome, indent=2))
+    return 0
+
+
+def _mock(options: argparse.Namespace) -> int:
+    from signalbox.mock.cli import run
+
+    return run(options)

@@ -1,0 +1,1 @@
+"""`signalbox serve`: a supervisor, its workers and one collector."""

@@ -1,0 +1,318 @@
+"""`signalbox serve`: keeps Envoy's files, the workers and the collector in step with one policy file.
+
+A reload is make-before-break:
+
+    read, check ──> files for Envoy, old and new together ──> Envoy has them ──> workers ──> collector
+                                                                                   └─ later: new files alone
+
+A policy that is wrong, or that Envoy refuses, changes nothing: the old one serves on, and the problem
+is in the log, on /readyz and in signalbox_policy_reloads_total.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from signalbox.control import Message
+from signalbox.envoy.admin import AdminClient, Applied
+from signalbox.envoy.files import write
+from signalbox.envoy.render import Layout, render
+from signalbox.errors import PolicyError, SetupError
+from signalbox.policy.load import LoadedPolicy, load_policy, load_text
+from signalbox.policy.schema import Policy
+from signalbox.policy.watch import PolicyWatcher
+from signalbox.serve.children import Child, ChildState
+
+log = logging.getLogger("signalbox.supervisor")
+
+WATCH_SECONDS = 0.25  # a change must be live within two seconds; reading a small file costs nothing
+STATUS_SECONDS = 1.0
+ENVOY_SECONDS = 5.0  # Envoy applies a renamed file within milliseconds, but a new name has to resolve first
+NO_ENVOY_SECONDS = 0.5  # nobody answers on the admin socket: started later, or not ours to ask
+ACKNOWLEDGE_SECONDS = 2.0
+KEEP_SECONDS = 5.0  # decisions made with the old policy may still be retrying their old names
+READY_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    policy_file: Path
+    run_dir: Path
+    workers: int
+    server: str = "core"
+    api_host: str = "127.0.0.1"
+    api_port: int = 10080
+    port: int | None = None  # overrides gateway.port
+    address: str | None = None  # overrides gateway.address
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The policy that serves, with the gateway's listener as the command line wants it."""
+
+    loaded: LoadedPolicy
+    policy: Policy
+    loaded_at: float  # seconds since the epoch
+
+    @property
+    def message(self) -> Message:
+        """What children are told."""
+        return {
+            "type": "policy",
+            "sha256": self.loaded.sha256,
+            "file": self.loaded.file,
+            "text": self.loaded.text.decode(),
+        }
+
+
+class Supervisor:
+    """Owns the policy file, the run directory and every child process."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._layout = Layout(
+            run_dir=options.run_dir,
+            workers=options.workers,
+        )
+        self._admin = AdminClient(self._layout.admin_socket)
+        self._active = self._activate(load_policy(options.policy_file, check_files=True))
+        self._watcher = PolicyWatcher(options.policy_file, seen=self._active.loaded.text)
+        self._workers = [self._worker(number) for number in range(options.workers)]
+        self._collector = Child(
+            "collector",
+            "signalbox.collector",
+            ["--socket", str(self._layout.collector_socket), "--api", f"{options.api_host}:{options.api_port}"],
+            greeting=lambda: [self._active.message, self._status()],
+            heard=self._heard,
+        )
+        self._acknowledged: dict[str, str] = {}  # worker -> sha256 it uses
+        self._failed: dict[str, str] = {}  # worker -> why it refused the last policy it was sent
+        self._reloads = {"applied": 0, "refused": 0}
+        self._problem: str | None = None
+        self._draining = False
+        self._changed = asyncio.Event()
+        self._cleanup: asyncio.Task[None] | None = None
+
+    # ------------------------------------------------------------------ life
+
+    async def run(self) -> int:
+        """Serve until SIGTERM or SIGINT. Returns the exit status."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        write(render(self._active.policy, self._layout), self._options.run_dir)
+
+        children = [asyncio.create_task(child.run()) for child in (*self._workers, self._collector)]
+        duties = [asyncio.create_task(self._report_forever())]
+        try:
+            await self._wait_ready(stopping)
+            log.info("serving", extra={"facts": self._facts(workers=self._options.workers)})
+            duties.append(asyncio.create_task(self._watch_forever()))
+            await stopping.wait()
+        finally:
+            await self._stop(children, duties)
+        return 0
+
+    async def _stop(self, children: list[asyncio.Task[None]], duties: list[asyncio.Task[None]]) -> None:
+        for duty in duties:
+            duty.cancel()
+        if self._cleanup is not None:
+            self._cleanup.cancel()
+        self._draining = True
+        self._collector.send(self._status())
+        for worker in self._workers:
+            worker.stop()
+        await asyncio.gather(*children[:-1], return_exceptions=True)
+        self._collector.stop()  # last, so that it hears how the last requests ended
+        await asyncio.gather(*children, return_exceptions=True)
+        log.info("stopped")
+
+    async def _wait_ready(self, stopping: asyncio.Event) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        children = (*self._workers, self._collector)
+        while any(child.state is not ChildState.READY for child in children) and not stopping.is_set():
+            fatal = next((child.fatal for child in children if child.fatal), None)
+            if fatal is not None:
+                raise SetupError(fatal)
+            if time.monotonic() > deadline:
+                late = ", ".join(child.name for child in children if child.state is not ChildState.READY)
+                raise SetupError(f"not ready after {READY_SECONDS:.0f} s: {late}; its own output above says why")
+            await asyncio.sleep(0.02)
+
+    # ------------------------------------------------------------------ children
+
+    def _worker(self, number: int) -> Child:
+        return Child(
+            f"worker-{number}",
+            "signalbox.serve.worker",
+            ["--socket", str(self._layout.worker_socket(number)), "--server", self._options.server],
+            greeting=lambda: [self._active.message],
+            heard=self._heard,
+        )
+
+    def _heard(self, child: Child, message: Message) -> None:
+        if message["type"] == "policy":
+            self._acknowledged[child.name] = message["sha256"]
+            self._failed.pop(child.name, None)
+            self._changed.set()
+        elif message["type"] == "policy_failed":
+            self._failed[child.name] = message["error"]
+            self._changed.set()
+        elif message["type"] == "ready":
+            log.info("child ready", extra={"facts": {"child": child.name, "pid": child.pid}})
+
+    async def _report_forever(self) -> None:
+        while True:
+            self._collector.send(self._status())
+            await asyncio.sleep(STATUS_SECONDS)
+
+    def _status(self) -> Message:
+        return {
+            "type": "status",
+            "workers": {
+                "wanted": len(self._workers),
+                "ready": sum(worker.state is ChildState.READY for worker in self._workers),
+                "restarts": sum(worker.restarts for worker in self._workers),
+            },
+            "policy": {
+                "sha256": self._active.loaded.sha256,
+                "loaded_at": self._active.loaded_at,
+                "error": self._problem or (str(self._watcher.problem) if self._watcher.problem else None),
+                "reloads": dict(self._reloads),
+            },
+            "draining": self._draining,
+        }
+
+    def _facts(self, **more: object) -> dict[str, object]:
+        return {"policy": self._active.loaded.sha256[:12], **more}
+
+    # ------------------------------------------------------------------ policy
+
+    def _activate(self, loaded: LoadedPolicy) -> Active:
+        for warning in loaded.warnings:
+            log.warning("policy warning", extra={"facts": {"problem": str(warning)}})
+        gateway = {"port": self._options.port, "address": self._options.address}
+        changes = {key: value for key, value in gateway.items() if value is not None}
+        policy = loaded.policy
+        if changes:
+            policy = policy.model_copy(update={"gateway": policy.gateway.model_copy(update=changes)})
+        return Active(loaded, policy, time.time())
+
+    async def _watch_forever(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            text = self._watcher.poll()
+            if text is not None:
+                await self._reload(text)
+
+    async def _reload(self, text: bytes) -> None:
+        started = time.monotonic()
+        try:
+            # In a thread: a large policy full of mistakes takes a second, and children want to be heard.
+            name = str(self._options.policy_file)
+            new = self._activate(await asyncio.to_thread(load_text, text, name, check_files=True))
+            if new.loaded.sha256 == self._active.loaded.sha256:
+                self._problem = None  # somebody put the serving policy back
+                return
+            self._refuse_what_needs_a_restart(new)
+            await self._bring_in(new)
+        except PolicyError as problem:
+            self._problem = str(problem)
+            self._reloads["refused"] += 1
+            log.error("policy refused, the old one serves on", extra={"facts": self._facts(problem=self._problem)})
+        else:
+            self._problem = None
+            self._reloads["applied"] += 1
+            seconds = round(time.monotonic() - started, 3)
+            log.info("policy in use", extra={"facts": self._facts(seconds=seconds)})
+        self._collector.send(self._status())
+
+    async def _bring_in(self, new: Active) -> None:
+        """Envoy first, then the workers: no decision may name what Envoy does not have yet."""
+        if self._cleanup is not None:
+            self._cleanup.cancel()
+        old = self._active
+        together = render(new.policy, self._layout, keep=old.policy)
+        patience = ENVOY_SECONDS if await asyncio.to_thread(self._admin.mark) else NO_ENVOY_SECONDS
+        write(together, self._options.run_dir)
+        applied = await asyncio.to_thread(self._admin.wait_applied, together.versions, patience)
+        if applied is Applied.REJECTED:
+            write(render(old.policy, self._layout), self._options.run_dir)
+            raise PolicyError.single(new.loaded.file, "Envoy refused the configuration made from this policy")
+        self._active = new
+        await self._tell_workers(new)
+        self._collector.send(new.message)
+        self._cleanup = asyncio.create_task(self._forget_old(new))
+
+    async def _tell_workers(self, new: Active) -> None:
+        for worker in self._workers:
+            worker.send(new.message)
+        deadline = time.monotonic() + ACKNOWLEDGE_SECONDS
+        while self._waiting_for(new) and time.monotonic() < deadline:
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), timeout=max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                break
+        for worker in self._waiting_for(new):
+            # It cannot take a policy that the supervisor could load: its successor will be greeted with it.
+            log.error("worker did not take the policy and is replaced", extra={"facts": {"child": worker.name}})
+            worker.kill()
+
+    def _waiting_for(self, new: Active) -> list[Child]:
+        return [
+            worker
+            for worker in self._workers
+            if worker.state is ChildState.READY and self._acknowledged.get(worker.name) != new.loaded.sha256
+        ]
+
+    async def _forget_old(self, new: Active) -> None:
+        await asyncio.sleep(KEEP_SECONDS)
+        write(render(new.policy, self._layout), self._options.run_dir)
+
+    def _refuse_what_needs_a_restart(self, new: Active) -> None:
+        was, now = self._active.policy.gateway, new.policy.gateway
+        for key in ("mode", "admission_limit"):
+            if getattr(was, key) != getattr(now, key):
+                raise PolicyError.single(
+                    new.loaded.file,
+                    f"gateway.{key} changes from {getattr(was, key)!r} to {getattr(now, key)!r}",
+                    expected="the value that is serving; it is part of Envoy's bootstrap",
+                    fix="restart Signalbox and Envoy to change it",
+                )
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line, as the collector's request log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        line.update(getattr(record, "facts", {}))
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def serve(options: Options) -> int:
+    """Run the supervisor until it is told to stop. Returns the exit status.
+
+    Raises PolicyError if the first policy cannot be used, SetupError if a child cannot start.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    options.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    return asyncio.run(Supervisor(options).run())

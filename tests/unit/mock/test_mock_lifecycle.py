@@ -27,10 +27,10 @@ PATH = "/v1/chat/completions"
 
 
 def test_a_running_mock_is_gone_after_its_block(chat: dict[str, Any]) -> None:
-    with running_mock("alpha") as alpha:
+    with running_mock("short-lived") as alpha:
         assert httpx.post(alpha.url + PATH, json=chat).status_code == 200
-        assert any(thread.name == "mock-alpha" for thread in threading.enumerate())
-    assert not any(thread.name == "mock-alpha" for thread in threading.enumerate())
+        assert any(thread.name == "mock-short-lived" for thread in threading.enumerate())
+    assert not any(thread.name == "mock-short-lived" for thread in threading.enumerate())
     with pytest.raises(httpx.ConnectError):
         httpx.post(alpha.url + PATH, json=chat)
     assert len(alpha.requests()) == 1

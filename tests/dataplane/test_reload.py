@@ -117,6 +117,21 @@ def test_a_broken_policy_changes_nothing_and_says_what_is_wrong(own_stack: Stack
     assert json.loads(own_stack.api("/readyz"))["policy"]["error"] is None
 
 
+def test_a_run_directory_that_cannot_be_written_costs_the_reload_and_not_the_service(own_stack: Stack) -> None:
+    routes = own_stack.run_dir / "rds.yaml"
+    routes.rename(own_stack.run_dir / "rds.kept")
+    routes.mkdir()
+    serving = own_stack.policy_in_use()
+    own_stack.edit_policy(lambda policy: policy["routers"]["chain"].update(models=["beta-large"]))
+    wait_until(lambda: own_stack.metric("signalbox_policy_reloads_total", outcome="refused") == 1, "refused", 3)
+    assert own_stack.policy_in_use() == serving
+    assert own_stack.chat("router:chain").headers["x-signalbox-model"] == "alpha-large"
+    routes.rmdir()
+    (own_stack.run_dir / "rds.kept").rename(routes)
+    own_stack.edit_policy(lambda policy: policy["routers"]["chain"].update(models=["beta-any"]))
+    wait_until(lambda: own_stack.chat("router:chain").headers.get("x-signalbox-model") == "beta-any", "mended", 4)
+
+
 @pytest.mark.parametrize("text", ["", "version: 1", "][", "version: 2\n", "\x00", "a: &a [*a]"])
 def test_any_nonsense_in_the_file_leaves_the_old_policy_serving(own_stack: Stack, text: str) -> None:
     serving = own_stack.policy_in_use()

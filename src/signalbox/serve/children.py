@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from signalbox.control import MAX_LINE_BYTES, Message, encode
 
+log = logging.getLogger("signalbox.supervisor")
+
 # A child that dies at once is started again, but not in a tight loop.
 RESTART_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
+REAP_SECONDS = 10.0  # between closing its pipe and being gone
 SETTLED_SECONDS = 10.0  # alive this long: the next death counts as the first again
 
 
@@ -42,7 +46,6 @@ class Child:
     heard: Callable[[Child, Message], None]
     state: ChildState = ChildState.STARTING
     restarts: int = 0
-    ready_message: Message = field(default_factory=dict)
     fatal: str | None = None  # what it said before it gave up for good
     _process: asyncio.subprocess.Process | None = None
     _writer: asyncio.StreamWriter | None = None
@@ -57,22 +60,30 @@ class Child:
         failures = 0
         while not self._stopping:
             started = time.monotonic()
-            await self._run_once()
+            try:
+                status: object = await self._run_once()
+            except OSError as problem:  # out of processes or memory: perhaps not for long
+                status = str(problem)
             if self._stopping:
                 break
+            log.warning("child ended", extra={"facts": {"child": self.name, "status": status}})
             failures = 0 if time.monotonic() - started > SETTLED_SECONDS else failures + 1
             self.restarts += 1
             await asyncio.sleep(RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)])
         self.state = ChildState.STOPPED
 
-    async def _run_once(self) -> None:
-        ours, theirs = socket.socketpair()
+    async def _run_once(self) -> int:
+        """Start a process and listen to it until it is gone. Returns its status, negative for a signal."""
         self.state = ChildState.STARTING
+        ours, theirs = socket.socketpair()
         try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self.module, *self.arguments, "--control-fd", str(theirs.fileno()),
                 pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
+        except OSError:
+            ours.close()
+            raise
         finally:
             theirs.close()
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
@@ -84,7 +95,7 @@ class Child:
             while line := await reader.readline():
                 message = json.loads(line)
                 if message["type"] == "ready":
-                    self.state, self.ready_message = ChildState.READY, message
+                    self.state = ChildState.READY
                 elif message["type"] == "fatal":
                     self.fatal = message["error"]
                 self.heard(self, message)
@@ -93,15 +104,11 @@ class Child:
         # The pipe is closed: the process is gone or as good as gone.
         self.state = ChildState.STARTING
         self._writer.close()
-        await self._reap()
-
-    async def _reap(self) -> None:
-        assert self._process is not None
         try:
-            await asyncio.wait_for(self._process.wait(), timeout=10)
+            return await asyncio.wait_for(self._process.wait(), timeout=REAP_SECONDS)
         except TimeoutError:
             self._process.kill()
-            await self._process.wait()
+            return await self._process.wait()
 
     def send(self, message: Message) -> None:
         """Queue one message; lost if the child is gone, because its successor is greeted anew."""

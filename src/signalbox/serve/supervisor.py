@@ -94,7 +94,6 @@ class Supervisor:
             heard=self._heard,
         )
         self._acknowledged: dict[str, str] = {}  # worker -> sha256 it uses
-        self._failed: dict[str, str] = {}  # worker -> why it refused the last policy it was sent
         self._reloads = {"applied": 0, "refused": 0}
         self._problem: str | None = None
         self._draining = False
@@ -116,8 +115,10 @@ class Supervisor:
         try:
             await self._wait_ready(stopping)
             log.info("serving", extra={"facts": self._facts(workers=self._options.workers)})
-            duties.append(asyncio.create_task(self._watch_forever()))
-            await stopping.wait()
+            duties += [asyncio.create_task(self._watch_forever()), asyncio.create_task(_wait(stopping))]
+            done, _ = await asyncio.wait([*duties, *children], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # nothing but the signal ends here by itself: what else did is worth dying of
         finally:
             await self._stop(children, duties)
         return 0
@@ -162,11 +163,9 @@ class Supervisor:
     def _heard(self, child: Child, message: Message) -> None:
         if message["type"] == "policy":
             self._acknowledged[child.name] = message["sha256"]
-            self._failed.pop(child.name, None)
             self._changed.set()
         elif message["type"] == "policy_failed":
-            self._failed[child.name] = message["error"]
-            self._changed.set()
+            log.error("child refused a policy", extra={"facts": {"child": child.name, "problem": message["error"]}})
         elif message["type"] == "ready":
             log.info("child ready", extra={"facts": {"child": child.name, "pid": child.pid}})
 
@@ -225,7 +224,7 @@ class Supervisor:
                 return
             self._refuse_what_needs_a_restart(new)
             await self._bring_in(new)
-        except PolicyError as problem:
+        except (PolicyError, OSError) as problem:  # OSError: the run directory cannot be written
             self._problem = str(problem)
             self._reloads["refused"] += 1
             log.error("policy refused, the old one serves on", extra={"facts": self._facts(problem=self._problem)})
@@ -277,7 +276,10 @@ class Supervisor:
 
     async def _forget_old(self, new: Active) -> None:
         await asyncio.sleep(KEEP_SECONDS)
-        write(render(new.policy, self._layout), self._options.run_dir)
+        try:
+            write(render(new.policy, self._layout), self._options.run_dir)
+        except OSError as problem:  # harmless: Envoy knows more than it needs, until the next reload
+            log.error("old configuration not removed", extra={"facts": self._facts(problem=str(problem))})
 
     def _refuse_what_needs_a_restart(self, new: Active) -> None:
         was, now = self._active.policy.gateway, new.policy.gateway
@@ -289,6 +291,10 @@ class Supervisor:
                     expected="the value that is serving; it is part of Envoy's bootstrap",
                     fix="restart Signalbox and Envoy to change it",
                 )
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 class JsonLines(logging.Formatter):
@@ -309,10 +315,16 @@ class JsonLines(logging.Formatter):
 def serve(options: Options) -> int:
     """Run the supervisor until it is told to stop. Returns the exit status.
 
-    Raises PolicyError if the first policy cannot be used, SetupError if a child cannot start.
+    Raises PolicyError if the first policy cannot be used, SetupError if a child cannot start or the run
+    directory cannot be written.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    options.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    return asyncio.run(Supervisor(options).run())
+    try:
+        options.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        return asyncio.run(Supervisor(options).run())
+    except OSError as problem:
+        raise SetupError(
+            f"--run-dir {options.run_dir}: {problem.strerror or problem}\n  fix: make it writable"
+        ) from problem

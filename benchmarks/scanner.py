@@ -6,6 +6,9 @@ The scan alone; all that a request may ask of it (the last user turn, its surfac
 parsers, which build every value but answer none of those questions. They take turns on the same body, so
 that a busy machine slows them alike. Bodies are chats with code and prose, escapes and some non-ASCII
 text, from a fixed seed.
+
+Then the surface counts by themselves, which read the last user turn byte by byte, of one long turn in
+different scripts. A body all in one turn is the slowest they get.
 """
 
 from __future__ import annotations
@@ -32,6 +35,15 @@ SENTENCES = (
     "Größe und Länge sind naïve Beispiele – nicht mehr.\n",
     "Prove that the sum of two even numbers is even, unless it is obvious.\n",
 )
+
+TURNS = {
+    "English": "Compare both plans, and say why it doesn't fit 12 of the regions before the review. ",
+    "escaped": 'The log says\n"connection reset",\n\tthen "retry" and "closed by peer".\n',
+    "French": "Où étaient passés les élèves après la fête à l'école, déjà fermée ? ",
+    "Russian": "Почему сервер перестал отвечать после обновления, и что теперь делать? ",
+    "Chinese": "请比较这两种方案的优点和缺点，并说明理由。",
+    "Japanese": "この二つのやり方のちがいと、それぞれの理由をせつめいしてください。",
+}
 
 
 def make_body(size: int, dice: random.Random) -> bytes:
@@ -78,6 +90,26 @@ def measure(body: bytes, seconds: float) -> dict[str, float]:
     return {name: statistics.median(taken) for name, taken in samples.items()}
 
 
+def make_turn(text: str, size: int) -> bytes:
+    """A request of about `size` bytes, all of it one user turn."""
+    content = text * max(1, size // len(text.encode()))
+    body = {"model": "auto", "messages": [{"role": "user", "content": content}]}
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def measure_surface(scan: core.Scan, seconds: float) -> float:
+    """Median microseconds per call of `core.surface`."""
+    calls = max(1, 200_000 // len(scan.body))
+    samples: list[float] = []
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline or not samples:
+        begin = time.perf_counter_ns()
+        for _ in range(calls):
+            core.surface(scan, LEXICON)
+        samples.append((time.perf_counter_ns() - begin) / calls / 1000)
+    return statistics.median(samples)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=1.0, help="time per body size")
@@ -92,6 +124,16 @@ def main() -> None:
             ratio = taken["json.loads"] / microseconds
             rate = len(body) / microseconds / 1000
             print(f"{label:>8} {len(body):>9}  {name:<24} {microseconds:>9.2f} {rate:>6.2f} {ratio:>17.1f}x")
+    print(f"{'turn':>8} {'bytes':>9}  {'surface of':<24} {'p50 us':>9} {'GB/s':>6} {'ns / word':>18}")
+    for label in ("1 KB", "220 KB"):
+        for script, text in TURNS.items():
+            scan = core.scan(make_turn(text, SIZES[label]))
+            microseconds = measure_surface(scan, options.seconds / len(TURNS))
+            nanoseconds = microseconds * 1000 / core.surface(scan, LEXICON).words
+            rate = len(scan.body) / microseconds / 1000
+            print(
+                f"{label:>8} {len(scan.body):>9}  {script:<24} {microseconds:>9.2f} {rate:>6.2f} {nanoseconds:>18.1f}"
+            )
 
 
 if __name__ == "__main__":

@@ -25,8 +25,10 @@
 
 enum { SB_CLASS_HARD = 1, SB_CLASS_NEGATION = 2, SB_LEXICON_WORD_BYTES = 30 };
 
-/* One place of an open-addressing hash table, empty if length is 0. */
+/* One place of an open-addressing hash table, empty if length is 0. `at_home` filters searches that begin
+ * here: it has one bit, chosen by the hash, of each word whose search does, wherever the word ended up. */
 typedef struct {
+    uint32_t at_home;
     uint8_t length;
     uint8_t classes; /* SB_CLASS_... */
     char word[SB_LEXICON_WORD_BYTES];

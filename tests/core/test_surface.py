@@ -49,7 +49,7 @@ def test_words_are_runs_of_letters_and_dense_scripts_count_half(twin: ModuleType
     [
         ("Prove it, then PROVE it again", 2, 0),
         ("improve the proven approach", 0, 0),
-        ("I don't; I don’t; do 'not'", 0, 3),
+        ("I don't; I don’t; do 'not' and ‘not’", 0, 4),
         ("unless you derive", 2, 1),
         ("prové prove_ prove2", 0, 0),
     ],
@@ -172,6 +172,24 @@ def test_words_that_could_never_match_are_refused(twin: ModuleType, word: str) -
         twin.Lexicon({word: HARD})
 
 
+@pytest.mark.parametrize(
+    ("text", "hard"),
+    [
+        ("counterexample-counterexamples", 1),
+        ("x" * 30 + " " + "x" * 31, 1),
+        ("X" * 30 + "'" * 5, 1),
+        ("x" * 30 + "’’ ", 1),
+        ("x" * 30 + "’x", 0),
+        ("xxxxxxxxy", 0),
+        ("\x7fa", 0),
+    ],
+)
+def test_keywords_are_compared_to_their_last_letter(twin: ModuleType, text: str, hard: int) -> None:
+    lexicon = twin.Lexicon({"counterexample": HARD, "x" * 30: HARD, "xxxxxxxxz": HARD, "_a": HARD})
+    body = json.dumps({"model": "m", "prompt": text}).encode()
+    assert twin.surface(twin.scan(body), lexicon).hard_keywords == hard
+
+
 def test_unknown_classes_are_refused(twin: ModuleType) -> None:
     for classes in (0, 4, 256 + HARD):
         with pytest.raises(ValueError, match="expected HARD, NEGATION or both"):
@@ -220,8 +238,36 @@ def test_surface_agrees_with_the_reference(text: str) -> None:
     assert surface(core, text) == surface(reference, text)
 
 
+@given(
+    st.integers(40, 70),
+    st.sampled_from([" ", "x", "я", "日", "か"]),
+    st.lists(fragments, min_size=1, max_size=6).map("".join),
+)
+@settings(max_examples=1000, deadline=None)
+def test_surface_agrees_with_the_reference_where_its_blocks_of_64_bytes_meet(size: int, filler: str, text: str) -> None:
+    for padded in (filler * (size // len(filler.encode())) + text, filler + " " * size + text):
+        assert surface(core, padded) == surface(reference, padded)
+
+
+def test_surface_agrees_with_the_reference_on_every_code_point() -> None:
+    """As a word, in a word and behind a question mark. Beyond U+FFFF, where the ranges are few, at the ends of each."""
+    ends = (0x10000, 0x1F000, 0x1FB00, 0x20000, 0x40000, 0x110000)
+    codes = [
+        *range(0x20, 0xD800),
+        *range(0xE000, 0x10000),
+        *(code for end in ends for code in range(end - 16, end + 16)),
+    ]
+    code_points = [chr(code) for code in codes if code < 0x110000]
+    for first in range(0, len(code_points), 64):
+        text = " ".join(f"{code} a{code}a ?{code}" for code in code_points[first : first + 64])
+        assert surface(core, text) == surface(reference, text), f"from U+{ord(code_points[first]):04X}"
+
+
+OUT_OF_REACH = ("SELECT {} FROM t", "SELECT {} SELECT y FROM t", "SELECT {} SELECT; SELECT y FROM t")
+
+
 @given(st.lists(st.sampled_from(["SELECT", "FROM", "$", ";", "x", "\n"]), max_size=400), st.integers(380, 420))
 @settings(max_examples=100, deadline=None)
 def test_surface_agrees_with_the_reference_at_the_reach_of_its_rules(pieces: list[str], filler: int) -> None:
-    for text in (" ".join(pieces), f"SELECT {'x' * filler} FROM t", f"${'x' * (filler - 200)}$"):
+    for text in (" ".join(pieces), *(text.format("x" * filler) for text in OUT_OF_REACH), f"${'x' * (filler - 200)}$"):
         assert surface(core, text) == surface(reference, text)

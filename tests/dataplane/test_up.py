@@ -31,7 +31,13 @@ class Up:
         command = [sys.executable, "-m", "signalbox", "up", "--port", str(self.port), "--api-port", str(self.api_port)]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*command, *options], stdout=output, stderr=output, env={**clean, **environment}, start_new_session=True
+                [*command, *options],
+                stdout=output,
+                stderr=output,
+                env={**clean, **environment},
+                start_new_session=True,
+                # As a shell does with what it runs in the background; SIGINT must end it all the same.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
             )
 
     @property

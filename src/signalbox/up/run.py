@@ -46,7 +46,8 @@ def up(options: Options) -> int:
     require_free_port("127.0.0.1", options.api_port, "sidecar's HTTP API", "--api-port")
     if options.policy_file is not None:
         load_policy(options.policy_file)  # its problems first, before anything is started
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell ignores it for what it runs in the background
+        signal.signal(number, _interrupt)
     # Unix sockets have paths of at most 108 bytes, so the default is short.
     run_dir = (options.run_dir or Path(tempfile.mkdtemp(prefix="signalbox-"))).resolve()
     run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -80,6 +83,34 @@ def test_an_error_event_inside_a_200_stream_passes_through_untouched(stack: Stac
     assert answer.status_code == 200
     assert '"error"' in answer.text
     assert stack.providers_asked(test_id) == ["alpha"]
+
+
+def test_under_load_and_faults_no_provider_ever_sees_what_is_anothers(stack: Stack, test_id: str) -> None:
+    """Random models, sizes and faults from many threads at once; then every record is looked at."""
+    models = {"alpha-large": "alpha", "beta/large-2": "beta", "alpha-any": "alpha", "beta-any": "beta"}
+    models |= {"local-small": "local", "claude-large-1": "claude"}
+    names = ["router:chain", "router:any-length", "alpha-large", "beta-large", "beta-any", "local-small", "house"]
+
+    def ask(seed: int) -> int:
+        dice = random.Random(seed)
+        faults = {f"x_mock_fault_{name}": dice.choice(["429", "503", "reset"]) for name in ("alpha", "beta")}
+        some = {name: fault for name, fault in faults.items() if dice.random() < 0.4}
+        text = "word " * dice.choice([1, 50, 3000])
+        streamed = {"stream": True} if dice.random() < 0.3 else {}
+        return stack.chat(dice.choice(names), text, more=streamed, x_test_id=test_id, **some).status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        statuses = Counter(pool.map(ask, range(400)))
+    assert statuses[200] > 250
+    assert set(statuses) <= {200, 429, 503}
+    received = stack.received(test_id)
+    assert len(received) > 400
+    port = {name: f"127.0.0.1:{mock.port}" for name, mock in stack.mocks.items()}
+    for request in received:
+        provider = request["provider"]
+        assert models.get(request["model"], "alpha") == provider
+        assert request["host"] == port[provider]
+        assert request["key"] == (f"key-of-{provider}" if provider != "local" else None)
 
 
 def test_a_large_body_is_sent_again_to_the_next_provider(stack: Stack, test_id: str) -> None:

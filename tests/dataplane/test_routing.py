@@ -141,6 +141,16 @@ def test_an_anthropic_provider_gets_its_key_in_its_own_header(stack: Stack, test
     assert "authorization" not in received["headers"]
 
 
+def test_a_chunked_body_arrives_whole_and_with_its_length(stack: Stack, test_id: str) -> None:
+    body = json.dumps({"model": "beta-large", "messages": [{"role": "user", "content": "Hi " * 50_000}]}).encode()
+    pieces = [body[at : at + 7000] for at in range(0, len(body), 7000)]
+    answer = stack.client.post("/v1/chat/completions", content=iter(pieces), headers={"x-test-id": test_id})
+    assert answer.status_code == 200
+    (received,) = stack.received(test_id)
+    assert received["headers"]["content-length"] == str(received["body_bytes"])
+    assert received["body_bytes"] == len(body) + len("beta/large-2") - len("beta-large")
+
+
 def test_the_model_list_names_models_aliases_and_routers(stack: Stack) -> None:
     answer = stack.client.get("/v1/models")
     assert answer.headers["content-type"] == "application/json"

@@ -47,6 +47,7 @@ bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, and the core; 
 	$(MAKE) bench-core
 
 bench-core: $(VENV)/.dev  ## scanner, decision, edge and collector
+	$(BIN)/python -m benchmarks.core --plot docs/plots
 	$(BIN)/python -m benchmarks.scanner
 	$(BIN)/python -m benchmarks.decide
 	$(BIN)/python -m benchmarks.edge

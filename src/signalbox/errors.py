@@ -34,7 +34,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        lines = [f"{place}: {self.path}: {self.found}" if self.path else f"{place}: {self.found}"]
+        where = f"{place}: {self.path}" if self.path else place
+        lines = [f"{'warning: ' if self.severity == 'warning' else ''}{where}: {self.found}"]
         if self.expected:
             lines.append(f"  expected: {self.expected}")
         if self.fix:
@@ -43,10 +44,10 @@ class Problem:
 
 
 class PolicyError(SignalboxError):
-    """A policy that cannot be used. `problems` holds all of them, in file order."""
+    """A policy that cannot be used. `problems` holds all there is to say, in file order; the text only errors."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__("\n".join(str(problem) for problem in problems if problem.severity == "error"))
         self.problems = tuple(problems)
 
     @classmethod

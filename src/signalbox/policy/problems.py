@@ -36,8 +36,7 @@ class Report:
     @property
     def text(self) -> str:
         """Every problem, then one line with the counts."""
-        marks = {"warning": "warning: "}
-        problems = [marks.get(problem.severity, "") + str(problem) for problem in self.problems]
+        problems = [str(problem) for problem in self.problems]
         counts = f"{_count(self.errors, 'error')}, {_count(self.warnings, 'warning')}"
         verdict = f"{self.file}: ok" if not self.problems else f"{self.file}: {counts}"
         return "\n\n".join([*problems, verdict])

@@ -192,6 +192,18 @@ static uint32_t utf8_length(const uint8_t *at, const uint8_t *end) {
     return length;
 }
 
+bool sb_utf8_is_valid(const uint8_t *text, size_t size) {
+    const uint8_t *const end = text + size;
+    while (text < end) {
+        const uint32_t length = *text < 0x80 ? 1 : utf8_length(text, end);
+        if (length == 0) {
+            return false;
+        }
+        text += length;
+    }
+    return true;
+}
+
 static int hex_value(uint8_t byte) {
     if (byte >= '0' && byte <= '9') {
         return byte - '0';

@@ -93,6 +93,9 @@ int sb_json_next_element(sb_json *json, bool first);
 /* Read the string whose opening quote is at `at`. */
 bool sb_json_string(sb_json *json, sb_string *out);
 
+/* Whether text[0..size) is UTF-8 as strings must be: nothing overlong, no surrogates. */
+bool sb_utf8_is_valid(const uint8_t *text, size_t size);
+
 /* Read any value, whatever it holds. */
 bool sb_json_skip(sb_json *json);
 

@@ -11,6 +11,7 @@
 #include "sb_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+bool sb_fuzz_keeps(const uint8_t *data, size_t size);
 
 static void require(bool holds, const char *what) {
     if (!holds) {
@@ -89,6 +90,12 @@ static void check_edits(const uint8_t *body, size_t size, const sb_scan *before)
         }
         free(edited);
     }
+}
+
+bool sb_fuzz_keeps(const uint8_t *data, size_t size) {
+    sb_scan scan;
+    sb_scan_body(data, size, SB_MAX_DEPTH, &scan, NULL, 0);
+    return scan.fault == SB_OK;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -1,19 +1,21 @@
-/* Drives the fuzz target without libFuzzer: replays files, then mutates them.
+/* Drives a fuzz target without libFuzzer: replays files, then mutates them.
  *
- * Usage: fuzz_scan [--runs N] [--seed S] [FILE...]
+ * Usage: TARGET [--runs N] [--seed S] [FILE...]
  *
- * Same seed, same inputs. What broke something is left in build/crash.json, provided the sanitizers
+ * Same seed, same inputs. What broke something is left in build/crash, provided the sanitizers
  * end the process by abort (abort_on_error=1). */
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sb_scan.h"
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Whether mutating should go on from an input: it is one that the target accepts. */
+bool sb_fuzz_keeps(const uint8_t *data, size_t size);
 
 enum { MAX_BYTES = 4096, MAX_FILES = 256 };
 
@@ -41,7 +43,10 @@ static const char *const pieces[] = {
     "\"content\":\"", "\"type\":\"text\"", "\"type\":\"tool_result\"", "\"text\":\"prove it? $x$ 1 + 1\"", "\"output\":[",
     "\"max_tokens\":99999999999999999999", "\"response_format\":{\"type\":\"json_schema\"}", "\xc3\xa9", "\xe6\x97\xa5",
     "\xf0\x9f\x98\x80", "\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xef\xbb\xbf", "\x01", "```", "SELECT ",
-    " FROM ", "def f("};
+    " FROM ", "def f(",
+    /* and what envelopes are made of */
+    "\x22\x04\x0a\x02{}", "\x10\x01", "\x4a", "\x0a\x01x", "\x12\x03\x1a\x01y", "\x0b", "\x0c", "\x80\x01",
+    "envoy.filters.http.ext_proc"};
 
 static void splice(input *in, size_t at, size_t removed, const void *piece, size_t size) {
     if (in->size - removed + size > MAX_BYTES) {
@@ -73,19 +78,13 @@ static void mutate(input *in) {
 }
 
 static void save_and_die(int signal_number) {
-    FILE *file = fopen("build/crash.json", "wb");
+    FILE *file = fopen("build/crash", "wb");
     if (file != NULL) {
         fwrite(current.bytes, 1, current.size, file);
         fclose(file);
     }
     signal(signal_number, SIG_DFL);
     raise(signal_number);
-}
-
-static bool is_request(const input *in) {
-    sb_scan scan;
-    sb_scan_body(in->bytes, in->size, SB_MAX_DEPTH, &scan, NULL, 0);
-    return scan.fault == SB_OK;
 }
 
 static void run(const input *in) {
@@ -95,7 +94,7 @@ static void run(const input *in) {
 
 int main(int argc, char **argv) {
     size_t count = 0;
-    uint64_t runs = 0, requests = 0;
+    uint64_t runs = 0, accepted = 0;
     input in = {.size = 0};
     state = 1;
     signal(SIGABRT, save_and_die);
@@ -117,16 +116,16 @@ int main(int argc, char **argv) {
         }
     }
     for (uint64_t i = 0; i < runs; i++) {
-        /* A mutant that is still a request goes on mutating: many small steps reach what one does not. */
-        const bool kept = i > 0 && is_request(&in);
-        requests += kept;
+        /* A mutant that is still accepted goes on mutating: many small steps reach what one does not. */
+        const bool kept = i > 0 && sb_fuzz_keeps(in.bytes, in.size);
+        accepted += kept;
         if (!kept || random_below(16) == 0) {
             in = files[count > 0 ? random_below(count) : 0];
         }
         mutate(&in);
         run(&in);
     }
-    printf("%zu files replayed, %llu mutants run, %llu of them requests\n", count, (unsigned long long)runs,
-           (unsigned long long)requests);
+    printf("%zu files replayed, %llu mutants run, %llu of them accepted\n", count, (unsigned long long)runs,
+           (unsigned long long)accepted);
     return 0;
 }

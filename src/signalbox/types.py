@@ -167,10 +167,13 @@ class Scan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """One request as the client sent it. `headers` holds only what the policy asked Envoy for, lower-case."""
+    """One request as the client sent it. `headers` holds only what the policy asked Envoy for, lower-case.
+
+    body: from Envoy a view into its message, so that no request is held twice; offsets of `scan` count from its start.
+    """
 
     endpoint: Endpoint
-    body: bytes
+    body: bytes | memoryview
     scan: Scan
     headers: Mapping[str, str]
 

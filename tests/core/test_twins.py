@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from signalbox import core
-from signalbox.core import HARD, reference
+from signalbox.core import HARD, reference, reference_envelope
 from signalbox.core.scan import KNOWN_KEYS
 from signalbox.errors import RequestError
 
@@ -34,12 +34,12 @@ def compiled_names() -> list[str]:
 
 
 def test_everything_compiled_is_seen_by_these_tests() -> None:
-    assert set(compiled_names()) == {"Lexicon", "Scan", "apply_edits", "scan", "surface"}
+    assert set(compiled_names()) == {"Lexicon", "Scan", "apply_edits", "read_envelope", "scan", "surface"}
 
 
 @pytest.mark.parametrize("name", compiled_names())
 def test_each_kernel_has_a_twin_in_the_reference(name: str) -> None:
-    twin = getattr(reference, name, None)
+    twin = getattr(reference_envelope if name == "read_envelope" else reference, name, None)
     assert twin is not None, f"reference.{name} is missing"
     assert inspect.isclass(twin) == inspect.isclass(getattr(core, name))
 
@@ -76,6 +76,9 @@ def test_a_scan_is_made_by_scanning_only() -> None:
         core.Scan()
     with pytest.raises(TypeError):
         core.scan(bytearray(b"{}"))  # type: ignore[arg-type]  # it could change under the scan
+    for changing in (memoryview(bytearray(b"{}")), memoryview(b"{ }")[::2], memoryview(b"{}  ").cast("I")):
+        with pytest.raises(TypeError, match="bytes or a view of bytes"):
+            core.scan(changing)
 
 
 def test_many_threads_may_read_one_body_one_scan_and_one_lexicon() -> None:

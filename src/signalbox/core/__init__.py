@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from signalbox.core.spans import Role, Span
 from signalbox.core.vocabulary import HARD, NEGATION, Surface
+from signalbox.core.wrapper import Envelope
 
 try:
     from signalbox.core.edits import apply_edits
+    from signalbox.core.envelope import read_envelope
     from signalbox.core.scan import Scan, scan
     from signalbox.core.surface import Lexicon, surface
 except ImportError as problem:
@@ -20,4 +22,7 @@ except ImportError as problem:
         f"the compiled core cannot be loaded ({problem}); build it with `pip install .`, or `make build` in a checkout"
     ) from problem
 
-__all__ = ["HARD", "NEGATION", "Lexicon", "Role", "Scan", "Span", "Surface", "apply_edits", "scan", "surface"]
+__all__ = [
+    "HARD", "NEGATION", "Envelope", "Lexicon", "Role", "Scan", "Span", "Surface",
+    "apply_edits", "read_envelope", "scan", "surface",
+]  # fmt: skip

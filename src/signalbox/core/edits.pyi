@@ -2,4 +2,6 @@ from collections.abc import Iterable
 
 from signalbox.types import Edit
 
-def apply_edits(body: bytes, edits: Iterable[Edit], model_json: bytes) -> bytes: ...
+def apply_edits(
+    body: bytes | memoryview, edits: Iterable[Edit], model_json: bytes, *, before: bytes = b"", after: bytes = b""
+) -> bytes: ...

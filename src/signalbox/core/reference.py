@@ -107,8 +107,9 @@ class Scan:
             yield Edit(options.start + 1, 0, '"include_usage":true' + ("," if options.members else ""))
 
 
-def scan(body: bytes, *, max_depth: int = 128) -> Scan:
+def scan(body: bytes | memoryview, *, max_depth: int = 128) -> Scan:
     """Same contract as `core.scan`."""
+    body = bytes(body)
     if not 1 <= max_depth <= 256:
         raise ValueError(f"max_depth must be 1 to 256, got {max_depth}")
     reader = Reader(body, max_depth)
@@ -123,9 +124,12 @@ def scan(body: bytes, *, max_depth: int = 128) -> Scan:
     return walk.found
 
 
-def apply_edits(body: bytes, edits: Iterable[Edit], model_json: bytes) -> bytes:
+def apply_edits(
+    body: bytes | memoryview, edits: Iterable[Edit], model_json: bytes, *, before: bytes = b"", after: bytes = b""
+) -> bytes:
     """Same contract as `core.apply_edits`."""
-    pieces, reached = [], 0
+    pieces: list[bytes | memoryview] = [before]
+    reached = 0
     for edit in edits:
         if not (reached <= edit.at and edit.length >= 0 and edit.at + edit.length <= len(body)):
             raise ValueError(
@@ -134,7 +138,7 @@ def apply_edits(body: bytes, edits: Iterable[Edit], model_json: bytes) -> bytes:
             )
         pieces += [body[reached : edit.at], model_json if edit.text is None else edit.text.encode()]
         reached = edit.at + edit.length
-    return b"".join([*pieces, body[reached:]])
+    return b"".join([*pieces, body[reached:], after])
 
 
 @dataclass

@@ -4,7 +4,10 @@ from .c_scan cimport sb_scan, sb_span
 
 
 cdef class Scan:
-    cdef readonly bytes body
+    cdef readonly object body  # bytes, or a view of bytes
+    cdef bytes owner  # whose memory the body is: immutable, so it stays where it is
+    cdef const uint8_t *start
+    cdef size_t size
     cdef readonly str model
     cdef sb_scan found
     cdef sb_span *spans_at

@@ -1,6 +1,7 @@
 """The compiled scanner: one pass over a request body, then cheap answers about it."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -58,11 +59,11 @@ cdef class Scan:
             raise TypeError("Scan is made by signalbox.core.scan(body)")
 
     cdef const uint8_t *bytes_at(self) noexcept:
-        return <const uint8_t *> PyBytes_AS_STRING(self.body)
+        return self.start
 
     cdef int run(self, Py_ssize_t max_depth) except -1:
         cdef const uint8_t *body = self.bytes_at()
-        cdef size_t size = <size_t> PyBytes_GET_SIZE(self.body)
+        cdef size_t size = self.size
         cdef sb_span room[ROOM_SPANS]
         cdef sb_span *spans = room
         cdef uint32_t capacity = ROOM_SPANS
@@ -197,17 +198,29 @@ cdef class Scan:
         return tuple([Edit(found[i].at, found[i].length, EDIT_TEXTS[found[i].kind]) for i in range(count)])
 
 
-def scan(bytes body not None, *, Py_ssize_t max_depth=DEFAULT_MAX_DEPTH):
+def scan(body not None, *, Py_ssize_t max_depth=DEFAULT_MAX_DEPTH):
     """Read one request body of any supported dialect, without copying it.
 
-    body: UTF-8 JSON, at most 256 MiB. max_depth: deepest nesting accepted, 1 to 256; the body is 1.
+    body: UTF-8 JSON, at most 256 MiB, as bytes or a view of bytes; offsets count from its first byte. max_depth: deepest nesting accepted, 1 to 256; the body is 1.
     Raises RequestError (400, or 413 beyond 256 MiB): code `invalid_json` for the first byte that is not
     JSON, else `invalid_request` for the first member that cannot be routed. ValueError if max_depth is
-    out of range. Same contract as `reference.scan`.
+    out of range, TypeError for a
+    body that is neither. Same contract as `reference.scan`.
     """
     if not 1 <= max_depth <= SB_MAX_DEPTH:
         raise ValueError(f"max_depth must be 1 to {SB_MAX_DEPTH}, got {max_depth}")
+    if not isinstance(body, bytes) and not (isinstance(body, memoryview) and isinstance(body.obj, bytes)
+                                            and body.c_contiguous and body.format == "B"):
+        raise TypeError(f"body must be bytes or a view of bytes, got {type(body).__name__}: others could change "
+                        "under the scan")
     cdef Scan result = Scan.__new__(Scan)
     result.body = body
+    result.owner = body if isinstance(body, bytes) else body.obj
+    # Not kept: a view with an open buffer cannot be cleared by the garbage collector. The owner is enough.
+    cdef Py_buffer buffer
+    PyObject_GetBuffer(body, &buffer, PyBUF_SIMPLE)
+    result.start = <const uint8_t *> buffer.buf
+    result.size = <size_t> buffer.len
+    PyBuffer_Release(&buffer)
     result.run(max_depth)
     return result

@@ -30,7 +30,7 @@ def read_member(request: ParsedRequest, name: str) -> Any:
     if end - start > MAX_MEMBER_BYTES:
         raise UnreadableMember(f"{name} has {end - start} bytes, more than {MAX_MEMBER_BYTES}")
     try:
-        return json.loads(request.body[start:end])
+        return json.loads(bytes(request.body[start:end]))
     except (ValueError, RecursionError) as problem:
         raise UnreadableMember(f"{name} cannot be read") from problem
 

@@ -18,7 +18,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from signalbox import core
 from signalbox.errors import RequestError
 from signalbox.extproc import mutate
 from signalbox.extproc.faults import FaultLog
@@ -124,10 +123,9 @@ def _decide(serving: Serving, case: Case, started_ns: int) -> bytes:
 
 def _decide_by_headers(serving: Serving, case: Case, started_ns: int) -> bytes:
     decision = serving.pipeline.decide(case)
-    model = mutate.model_text(decision.chain[0])
-    body = core.apply_edits(case.request.body, _edits(serving, case), model)
+    edits = _edits(serving, case)
     return mutate.decided_by_headers(
-        decision, case, body, policy=serving.policy, decide_us=_microseconds_since(started_ns)
+        decision, case, edits, policy=serving.policy, decide_us=_microseconds_since(started_ns)
     )
 
 

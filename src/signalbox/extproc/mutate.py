@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from signalbox import core
 from signalbox.errors import RequestError
 from signalbox.extproc.wire import (
     bool_value,
     field,
+    heading,
     integer_field,
     list_value,
     member,
@@ -51,23 +53,28 @@ def decided(decision: Decision, case: Case, edits: Iterable[Edit], *, policy: st
     return _BODY_UNCHANGED + _decision_metadata(decision, decision.chain, case, edits, policy, decide_us)
 
 
-def decided_by_headers(decision: Decision, case: Case, body: bytes, *, policy: str, decide_us: int) -> bytes:
+def decided_by_headers(decision: Decision, case: Case, edits: Sequence[Edit], *, policy: str, decide_us: int) -> bytes:
     """Return the reply of cluster_header mode: routing headers, the finished body, and the metadata.
 
-    body: what the provider will see, so the metadata names no edits. It names the first candidate only,
-    because this mode has one attempt.
+    edits: made here, so the metadata names none. It names the first candidate only, because this mode has one
+    attempt. The body is written once, into its place in the reply.
     """
     first = decision.chain[0]
+    body, model = case.request.body, model_text(first)
+    body_size = len(body) + sum(len(model if edit.text is None else edit.text.encode()) - edit.length for edit in edits)
     headers = _routing_headers(
         first.provider, first.model, decision.route, decision.reason.value, decision.privacy.value
     )
     headers += _set_header("x-signalbox-decision", decision.id)
     # Envoy answers 500 when a body that came with its headers changes and this does not.
-    headers += _set_header("content-length", str(len(body)))
-    common = field(_COMMON_HEADER_MUTATION, headers) + field(_COMMON_BODY_MUTATION, field(1, body)) + _CLEAR_ROUTE_CACHE
-    return field(_RESPONSE_REQUEST_BODY, field(1, common)) + _decision_metadata(
-        decision, decision.chain[:1], case, (), policy, decide_us
-    )
+    headers += _set_header("content-length", str(body_size))
+    before = heading(1, body_size)
+    before = heading(_COMMON_BODY_MUTATION, len(before) + body_size) + before
+    before = field(_COMMON_HEADER_MUTATION, headers) + before
+    before = heading(1, len(before) + body_size + len(_CLEAR_ROUTE_CACHE)) + before
+    before = heading(_RESPONSE_REQUEST_BODY, len(before) + body_size + len(_CLEAR_ROUTE_CACHE)) + before
+    metadata = _decision_metadata(decision, decision.chain[:1], case, (), policy, decide_us)
+    return core.apply_edits(body, edits, model, before=before, after=_CLEAR_ROUTE_CACHE + metadata)
 
 
 def model_text(candidate: Candidate) -> bytes:

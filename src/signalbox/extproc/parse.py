@@ -10,14 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from envoy.service.ext_proc.v3 import external_processor_pb2
-from google.protobuf.message import DecodeError
-
 from signalbox import core
 from signalbox.errors import RequestError
 from signalbox.types import ENDPOINT_BY_PATH, Endpoint, ParsedRequest, Refusal, Scan
 
-ATTRIBUTES = "envoy.filters.http.ext_proc"
+ATTRIBUTES = b"envoy.filters.http.ext_proc"
 _HEADER_PREFIX, _HEADER_SUFFIX = "request.headers['", "']"
 
 
@@ -41,10 +38,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class EnvoyMessage:
-    """One ProcessingRequest. `body` is empty in a headers message, `facts` None where no attributes came."""
+    """One ProcessingRequest.
+
+    body: a view into it, empty in a headers message. facts: None where no attributes came.
+    """
 
     phase: Phase
-    body: bytes
+    body: memoryview
     end_of_stream: bool
     facts: Facts | None
 
@@ -54,31 +54,24 @@ def read_message(message: bytes) -> EnvoyMessage:
 
     Raises ValueError if the bytes are not one, or are for a phase no configuration of ours asks for.
     """
-    try:
-        request = external_processor_pb2.ProcessingRequest.FromString(message)
-    except DecodeError:
-        raise ValueError("the message is not a ProcessingRequest") from None
-    kind = request.WhichOneof("request")
-    if kind == "request_body":
-        content = request.request_body
-        return EnvoyMessage(Phase.BODY, content.body, content.end_of_stream, _facts(request))
-    if kind == "request_headers":
-        return EnvoyMessage(Phase.HEADERS, b"", request.request_headers.end_of_stream, _facts(request))
-    raise ValueError(f"expected request_body or request_headers, found {kind}: check the filter's processing_mode")
+    kind, body, end_of_stream, attributes = core.read_envelope(message, ATTRIBUTES)
+    phase = _PHASES.get(kind)
+    if phase is None:
+        raise ValueError(
+            f"expected request_body or request_headers, found {kind or 'neither'}: check the filter's processing_mode"
+        )
+    return EnvoyMessage(phase, body, end_of_stream, None if attributes is None else _facts(attributes))
 
 
-def _facts(request: external_processor_pb2.ProcessingRequest) -> Facts | None:
-    # Subscripting a protobuf map inserts; asking first keeps "no attributes" apart from "none present".
-    if ATTRIBUTES not in request.attributes:
-        return None
-    path: str | None = None
+_PHASES = {phase.value: phase for phase in Phase}
+
+
+def _facts(attributes: Mapping[str, str]) -> Facts:
     headers: dict[str, str] = {}
-    for name, value in request.attributes[ATTRIBUTES].fields.items():
+    for name, text in attributes.items():
         if name.startswith(_HEADER_PREFIX):
-            headers[name[len(_HEADER_PREFIX) : -len(_HEADER_SUFFIX)]] = value.string_value
-        elif name == "request.path":
-            path = value.string_value
-    return Facts(path, headers)
+            headers[name[len(_HEADER_PREFIX) : -len(_HEADER_SUFFIX)]] = text
+    return Facts(attributes.get("request.path"), headers)
 
 
 def find_endpoint(path: str) -> Endpoint:
@@ -96,7 +89,7 @@ def find_endpoint(path: str) -> Endpoint:
     return endpoint
 
 
-def parse_request(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> ParsedRequest:
+def parse_request(endpoint: Endpoint, body: bytes | memoryview, headers: Mapping[str, str]) -> ParsedRequest:
     """Scan the body and check that it holds what its endpoint cannot do without.
 
     Raises RequestError 400: `invalid_json` with the offset, or `invalid_request` naming the member.
@@ -109,7 +102,7 @@ def parse_request(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -
 _RESPONSES_INPUTS = ("input", "previous_response_id", "conversation", "prompt")
 
 
-def _require_input(endpoint: Endpoint, body: bytes, scan: Scan) -> None:
+def _require_input(endpoint: Endpoint, body: bytes | memoryview, scan: Scan) -> None:
     members = scan.members
     if endpoint is Endpoint.CHAT_COMPLETIONS or endpoint is Endpoint.MESSAGES:
         if "messages" not in members:
@@ -125,6 +118,6 @@ def _require_input(endpoint: Endpoint, body: bytes, scan: Scan) -> None:
             raise RequestError(f"`{name}` is missing; expected a string or a list")
 
 
-def _is_given(name: str, body: bytes, members: Mapping[str, tuple[int, int]]) -> bool:
+def _is_given(name: str, body: bytes | memoryview, members: Mapping[str, tuple[int, int]]) -> bool:
     span = members.get(name)
     return span is not None and body[span[0] : span[1]] != b"null"

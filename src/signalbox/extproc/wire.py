@@ -36,6 +36,11 @@ def field(number: int, payload: bytes) -> bytes:
     return bytes((number << 3 | _LEN,)) + varint(size) + payload
 
 
+def heading(number: int, size: int) -> bytes:
+    """Return what stands before a length-delimited payload of `size` bytes. `number` is below 16."""
+    return bytes((number << 3 | _LEN,)) + varint(size)
+
+
 def integer_field(number: int, value: int) -> bytes:
     """Return a bool, enum or unsigned integer field. `number` is below 16."""
     return bytes((number << 3,)) + varint(value)

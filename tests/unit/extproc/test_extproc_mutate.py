@@ -60,6 +60,9 @@ FEATURES = Features(
 )
 
 
+MODEL_EDIT = core.scan(chat(stream=False)).edits()
+
+
 def case(*, stream: bool = False, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS) -> Case:
     body = chat(stream=stream)
     request = ParsedRequest(endpoint, body, core.scan(body), {})
@@ -138,7 +141,8 @@ def test_a_complexity_that_could_not_be_computed_is_left_out() -> None:
 
 def test_by_headers_the_request_carries_cluster_body_and_its_length() -> None:
     chain = (candidate("cloud", "large", "large-v2"), candidate("house", "small", "small-8b"))
-    answer = mutate.decided_by_headers(decision(*chain), case(), "{é}".encode(), policy="p", decide_us=1)
+    edited = chat("large-v2", stream=False)
+    answer = mutate.decided_by_headers(decision(*chain), case(), MODEL_EDIT, policy="p", decide_us=1)
     assert request_headers_set(answer) == {
         "x-signalbox-cluster": "cloud",
         "x-signalbox-model": "large",
@@ -146,16 +150,16 @@ def test_by_headers_the_request_carries_cluster_body_and_its_length() -> None:
         "x-signalbox-reason": "rule",
         "x-signalbox-privacy": "any",
         "x-signalbox-decision": "sb-0123456789abcdef01234567",
-        "content-length": "4",
+        "content-length": str(len(edited)),
     }
     common = read(answer).request_body.response
-    assert common.body_mutation.body == "{é}".encode()
+    assert common.body_mutation.body == edited
     assert common.clear_route_cache
 
 
 def test_by_headers_the_metadata_names_the_one_attempt_there_will_be() -> None:
     chain = (candidate("cloud", "large"), candidate("house", "small"))
-    answer = mutate.decided_by_headers(decision(*chain), case(), b"{}", policy="p", decide_us=1)
+    answer = mutate.decided_by_headers(decision(*chain), case(), (), policy="p", decide_us=1)
     found = metadata(answer)
     assert (found["tries"], found["priority_groups"], found["edits"]) == (1, [{"name": "cloud"}], [])
     assert found["candidates"] == expected_candidates(chain[:1])

@@ -1,0 +1,3 @@
+from signalbox.core.wrapper import Envelope
+
+def read_envelope(message: bytes, group: bytes) -> Envelope: ...

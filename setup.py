@@ -18,7 +18,7 @@ KERNELS = {
     "scan": ["sb_json.c", "sb_walk.c", "sb_messages.c", "sb_scan.c", "sb_text.c", "sb_edits.c"],
     "edits": [],
     "envelope": ["sb_envelope.c", "sb_wire.c", "sb_json.c"],
-    "surface": ["sb_surface.c", "sb_text.c"],
+    "surface": ["sb_surface.c", "sb_shares.c", "sb_text.c"],
 }
 
 

@@ -71,10 +71,13 @@ static bool read_part(sb_walk *w, sb_role role, content *seen) {
     } else if (sb_equals(w, &type, "image_url") || sb_equals(w, &type, "input_image") || sb_equals(w, &type, "image") ||
                sb_equals(w, &type, "computer_screenshot")) {
         out->images++;
+        out->image_bytes += json->at - start;
     } else if (sb_equals(w, &type, "input_audio") || sb_equals(w, &type, "audio")) {
         out->audio++;
+        out->audio_bytes += json->at - start;
     } else if (sb_equals(w, &type, "file") || sb_equals(w, &type, "input_file") || sb_equals(w, &type, "document")) {
         out->files++;
+        out->file_bytes += json->at - start;
     } else if (sb_ends_with(w, &type, "tool_use")) {
         out->tool_calls++;
         out->tool_call_bytes += json->at - start;
@@ -231,6 +234,7 @@ bool sb_read_message(sb_walk *w, bool is_item) {
 
     /* Keys come in any order: only here is the role of the text known. */
     const sb_role decided = role_of(w, &role, &seen);
+    out->roles[decided]++;
     for (uint32_t i = first_span; i < out->span_count && i < w->capacity; i++) {
         if (w->spans[i].role == UNDECIDED) {
             w->spans[i].role = decided;

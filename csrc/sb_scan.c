@@ -76,6 +76,7 @@ static bool read_prompt(sb_walk *w, bool is_input) {
             }
             has_text = true;
             w->out->messages += is_input;
+            w->out->roles[SB_ROLE_USER] += is_input;
             ok = read_user_text(w);
         } else if (byte == '[') {
             ok = read_token_ids(w);

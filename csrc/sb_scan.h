@@ -39,7 +39,11 @@
     X(N, "n")                                            \
     X(PREVIOUS_RESPONSE_ID, "previous_response_id")      \
     X(CONVERSATION, "conversation")                      \
-    X(MODALITIES, "modalities")
+    X(MODALITIES, "modalities")                          \
+    X(PARALLEL_TOOL_CALLS, "parallel_tool_calls")        \
+    X(REASONING_EFFORT, "reasoning_effort")              \
+    X(REASONING, "reasoning")                            \
+    X(THINKING, "thinking")
 
 enum {
 #define SB_KEY(name, text) SB_KEY_##name,
@@ -99,6 +103,10 @@ typedef struct {
     uint32_t images;
     uint32_t audio;
     uint32_t files;
+    uint32_t image_bytes; /* size of those parts, as JSON: what is inside may be data or an address */
+    uint32_t audio_bytes;
+    uint32_t file_bytes;
+    uint32_t roles[SB_ROLE_OTHER + 1]; /* messages by sb_role; `system`, `instructions` and `prompt` are none */
     uint32_t token_ids;       /* numbers in `prompt` or `input`, where a client sends tokens */
     uint32_t tool_call_bytes; /* size of the calls in the history, as JSON */
     uint32_t text_bytes;      /* sum over all spans */

@@ -218,7 +218,16 @@ typedef struct {
     bool has_curly;     /* there may be a U+2019 in the words that end in this block */
 } counter;
 
-static void count_keyword(counter *c, uint32_t hash, const uint8_t *word, size_t length) {
+static bool begins_sentence(const text *t, size_t at) {
+    enum { MOST_MARKS = 16 };
+    const size_t word = at;
+    while (at > 0 && word - at < MOST_MARKS && is_one_of(t->bytes[at - 1], " \t\"'([*#>-")) {
+        at--;
+    }
+    return at == 0 || t->bytes[at - 1] == '\n' || (at < word && is_one_of(t->bytes[at - 1], ".!?:;"));
+}
+
+static void count_keyword(counter *c, uint32_t hash, const uint8_t *word, size_t length, size_t at) {
     char letters[SB_LEXICON_WORD_BYTES];
     if (length > sizeof letters) {
         return;
@@ -229,12 +238,17 @@ static void count_keyword(counter *c, uint32_t hash, const uint8_t *word, size_t
     const uint8_t classes = slot_of(c->lexicon, hash, letters, length)->classes;
     c->out->hard_keywords += (classes & SB_CLASS_HARD) != 0;
     c->out->negations += (classes & SB_CLASS_NEGATION) != 0;
+    c->out->asking += (classes & SB_CLASS_ASKING) != 0;
+    if (classes & SB_CLASS_INSTRUCTION) {
+        c->out->instructions += begins_sentence(&c->text, at);
+    }
 }
 
-static inline void count_if_known(counter *c, const uint8_t *word, size_t length, size_t readable) {
+/* `at` is where the run of word bytes begins in the text, quotes included; `word` may be in a copy of it. */
+static inline void count_if_known(counter *c, const uint8_t *word, size_t length, size_t readable, size_t at) {
     const uint32_t hash = hash_word(word, length, readable);
     if (may_be_known(c->lexicon, hash)) {
-        count_keyword(c, hash, word, length);
+        count_keyword(c, hash, word, length, at);
     }
 }
 
@@ -254,6 +268,7 @@ static bool has_letter(const uint8_t *at, const uint8_t *end) {
 
 static void count_word(counter *c, size_t start, size_t end) {
     const uint8_t *const bytes = c->text.bytes;
+    const size_t at = start;
     while (start < end && bytes[start] == '\'') {
         start++; /* an opening quote */
     }
@@ -264,7 +279,7 @@ static void count_word(counter *c, size_t start, size_t end) {
         return;
     }
     c->out->words++;
-    count_if_known(c, bytes + start, end - start, c->text.size - start);
+    count_if_known(c, bytes + start, end - start, c->text.size - start, at);
 }
 
 /* The same for a word with U+2019, what phones type in "don't": read from a copy that has apostrophes instead. */
@@ -289,7 +304,7 @@ static void count_curly_word(counter *c, size_t start, size_t end) {
     }
     if (counts) {
         c->out->words++;
-        count_if_known(c, straight, kept, sizeof straight);
+        count_if_known(c, straight, kept, sizeof straight, start);
     }
 }
 

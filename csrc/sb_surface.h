@@ -23,7 +23,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SB_CLASS_HARD = 1, SB_CLASS_NEGATION = 2, SB_LEXICON_WORD_BYTES = 30 };
+enum {
+    SB_CLASS_HARD = 1,
+    SB_CLASS_NEGATION = 2,
+    SB_CLASS_INSTRUCTION = 4,
+    SB_CLASS_ASKING = 8,
+    SB_LEXICON_WORD_BYTES = 30
+};
 
 /* One place of an open-addressing hash table, empty if length is 0. `at_home` filters searches that begin
  * here: it has one bit, chosen by the hash, of each word whose search does, wherever the word ended up. */
@@ -48,6 +54,10 @@ typedef struct {
     uint32_t hard_keywords; /* words of the lexicon with SB_CLASS_HARD, ASCII case ignored */
     uint32_t numbers;       /* maximal runs of ASCII digits */
     uint32_t negations;     /* words of the lexicon with SB_CLASS_NEGATION */
+    /* Words of the lexicon with SB_CLASS_INSTRUCTION that begin a sentence: before them stand, after at most 16 of
+     * blank " ' ( [ * # > and -, the start of the text, a newline, or, behind one of those 16, one of . ! ? : ; */
+    uint32_t instructions;
+    uint32_t asking; /* words of the lexicon with SB_CLASS_ASKING */
     uint32_t questions;     /* runs of question marks not followed by a letter, digit or underscore */
     bool code;
     bool maths;

@@ -106,3 +106,16 @@ void sb_text_write(const uint8_t *body, const sb_scan *scan, const sb_span *span
         out += sb_text_unescape(body + text->start, text->end - text->start, out);
     }
 }
+
+const uint8_t *sb_text_in_place(const uint8_t *body, const sb_scan *scan, const sb_span *spans, bool last_user) {
+    const sb_string *only = NULL;
+    for (uint32_t i = 0; i < scan->span_count; i++) {
+        if (is_wanted(scan, &spans[i], last_user)) {
+            if (only != NULL) {
+                return NULL;
+            }
+            only = &spans[i].text;
+        }
+    }
+    return only != NULL && only->text_bytes == only->end - only->start ? body + only->start : NULL;
+}

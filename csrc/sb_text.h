@@ -15,4 +15,7 @@ size_t sb_text_unescape(const uint8_t *raw, size_t size, uint8_t *out);
 size_t sb_text_size(const sb_scan *scan, const sb_span *spans, bool last_user);
 void sb_text_write(const uint8_t *body, const sb_scan *scan, const sb_span *spans, bool last_user, uint8_t *out);
 
+/* Where the same text stands in the body, or NULL if it is in several pieces or has escapes. */
+const uint8_t *sb_text_in_place(const uint8_t *body, const sb_scan *scan, const sb_span *spans, bool last_user);
+
 #endif

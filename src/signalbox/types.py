@@ -135,6 +135,20 @@ class Scan(Protocol):
     def files(self) -> int: ...
 
     @property
+    def image_bytes(self) -> int:
+        """Size of the image parts, as JSON; likewise for audio and files."""
+
+    @property
+    def audio_bytes(self) -> int: ...
+
+    @property
+    def file_bytes(self) -> int: ...
+
+    @property
+    def roles(self) -> tuple[int, int, int, int, int]:
+        """Messages of system, user, assistant, tool and anybody else; Anthropic's tool results are the tool's."""
+
+    @property
     def text_bytes(self) -> int:
         """Bytes of all message text once unescaped."""
 

@@ -15,7 +15,8 @@ from tests.core.bodies import bodies, mutated_bodies
 
 FACTS = (
     "model", "stream", "messages", "turns", "tools", "tool_calls", "tool_results", "tool_call_bytes", "images", "audio",
-    "files", "token_ids", "text_bytes", "depth", "max_output_tokens", "json_schema", "members", "spans",
+    "files", "image_bytes", "audio_bytes", "file_bytes", "roles",
+    "token_ids", "text_bytes", "depth", "max_output_tokens", "json_schema", "members", "spans",
 )  # fmt: skip
 
 

@@ -10,9 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signalbox import core
-from signalbox.core import HARD, NEGATION, Surface, reference
+from signalbox.core import ASKING, HARD, INSTRUCTION, NEGATION, Surface, reference
 
-WORDS = {"prove": HARD, "derive": HARD, "not": NEGATION, "don't": NEGATION, "unless": HARD | NEGATION}
+WORDS = {
+    "prove": HARD,
+    "derive": HARD,
+    "not": NEGATION,
+    "don't": NEGATION,
+    "unless": HARD | NEGATION,
+    "write": INSTRUCTION | ASKING,
+}
 
 
 def surface(twin: ModuleType, text: str) -> Surface:
@@ -159,7 +166,9 @@ def test_assignments_in_code_are_not_maths_but_formulas_beside_code_are(twin: Mo
 
 def test_only_the_last_user_turn_is_counted(twin: ModuleType) -> None:
     body = b'{"model":"m","system":"prove","input":[{"role":"user","content":"prove"},{"role":"user","content":"hi"}]}'
-    assert twin.surface(twin.scan(body), twin.Lexicon(WORDS)) == Surface(1, 0, 0, 0, False, False, 0)
+    assert twin.surface(twin.scan(body), twin.Lexicon(WORDS)) == Surface(
+        1, 0, 0, 0, False, False, 0, text_bytes=2, letters=(2,) + (0,) * 10
+    )
 
 
 def test_no_user_turn_counts_nothing(twin: ModuleType) -> None:
@@ -191,8 +200,8 @@ def test_keywords_are_compared_to_their_last_letter(twin: ModuleType, text: str,
 
 
 def test_unknown_classes_are_refused(twin: ModuleType) -> None:
-    for classes in (0, 4, 256 + HARD):
-        with pytest.raises(ValueError, match="expected HARD, NEGATION or both"):
+    for classes in (0, 16, 256 + HARD):
+        with pytest.raises(ValueError, match="expected HARD, NEGATION, INSTRUCTION, ASKING"):
             twin.Lexicon({"prove": classes})
 
 
@@ -210,6 +219,8 @@ fragments = st.sampled_from(
         *PUNCTUATION,
         *LETTERS,
         "prove",
+        "write",
+        ". ",
         "Don’t",
         "don't",
         "unless",

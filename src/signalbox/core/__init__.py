@@ -9,7 +9,7 @@ an installation without its compiled core is broken, and says so when it is impo
 from __future__ import annotations
 
 from signalbox.core.spans import Role, Span
-from signalbox.core.vocabulary import HARD, NEGATION, Surface
+from signalbox.core.vocabulary import ASKING, HARD, INSTRUCTION, NEGATION, SCRIPTS, Surface
 from signalbox.core.wrapper import Envelope
 
 try:
@@ -23,6 +23,6 @@ except ImportError as problem:
     ) from problem
 
 __all__ = [
-    "HARD", "NEGATION", "Envelope", "Lexicon", "Role", "Scan", "Span", "Surface",
+    "ASKING", "HARD", "INSTRUCTION", "NEGATION", "SCRIPTS", "Envelope", "Lexicon", "Role", "Scan", "Span", "Surface",
     "apply_edits", "read_envelope", "scan", "surface",
 ]  # fmt: skip

@@ -52,6 +52,10 @@ cdef extern from "sb_scan.h" nogil:
         uint32_t images
         uint32_t audio
         uint32_t files
+        uint32_t image_bytes
+        uint32_t audio_bytes
+        uint32_t file_bytes
+        uint32_t *roles
         uint32_t token_ids
         uint32_t tool_call_bytes
         uint32_t text_bytes

@@ -7,6 +7,8 @@ cdef extern from "sb_surface.h" nogil:
     enum:
         SB_CLASS_HARD
         SB_CLASS_NEGATION
+        SB_CLASS_INSTRUCTION
+        SB_CLASS_ASKING
         SB_LEXICON_WORD_BYTES
 
     ctypedef struct sb_lexicon_slot:
@@ -22,6 +24,8 @@ cdef extern from "sb_surface.h" nogil:
         uint32_t hard_keywords
         uint32_t numbers
         uint32_t negations
+        uint32_t instructions
+        uint32_t asking
         uint32_t questions
         bint code
         bint maths

@@ -6,6 +6,7 @@ compiled core does not work like this.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -21,7 +22,8 @@ KNOWN_KEYS = (
     "model", "stream", "stream_options", "messages", "input", "prompt", "system", "instructions", "tools", "functions",
     "tool_choice", "response_format", "text", "output_format", "output_config", "max_tokens", "max_completion_tokens",
     "max_output_tokens", "metadata", "models", "provider", "routing_preference", "routing_preferences", "user", "n",
-    "previous_response_id", "conversation", "modalities",
+    "previous_response_id", "conversation", "modalities", "parallel_tool_calls",
+    "reasoning_effort", "reasoning", "thinking",
 )  # fmt: skip
 ROLES = {
     "system": Role.SYSTEM, "developer": Role.SYSTEM, "user": Role.USER, "assistant": Role.ASSISTANT,
@@ -50,6 +52,10 @@ class Scan:
     images: int = 0
     audio: int = 0
     files: int = 0
+    image_bytes: int = 0
+    audio_bytes: int = 0
+    file_bytes: int = 0
+    role_counts: Counter[Role] = field(default_factory=Counter)
     token_ids: int = 0
     depth: int = 0
     max_output_tokens: int | None = None
@@ -58,6 +64,10 @@ class Scan:
     texts: tuple[bytes, ...] = ()  # of each span, unescaped
     last_user_turn: int | None = None
     root: Node = field(default_factory=lambda: Node("object", 0))
+
+    @property
+    def roles(self) -> tuple[int, ...]:
+        return tuple(self.role_counts[role] for role in Role)
 
     @property
     def text_bytes(self) -> int:
@@ -275,6 +285,7 @@ class Walk:
         role = ROLES.get(role_name, Role.OTHER)
         if role == Role.USER and held.results and not held.others:
             role = Role.TOOL
+        found.role_counts[role] += 1
         for i in range(undecided_from, len(self.spans)):
             if self.spans[i].role == Role.OTHER:
                 self.spans[i] = self.spans[i]._replace(role=role)
@@ -334,6 +345,10 @@ class Walk:
         found.images += kind in IMAGE_PARTS
         found.audio += kind in AUDIO_PARTS
         found.files += kind in FILE_PARTS
+        size = node.end - node.start
+        found.image_bytes += size * (kind in IMAGE_PARTS)
+        found.audio_bytes += size * (kind in AUDIO_PARTS)
+        found.file_bytes += size * (kind in FILE_PARTS)
 
     def prompt(self, node: Node, *, is_input: bool) -> None:
         if node.kind == "string":
@@ -350,6 +365,7 @@ class Walk:
                     self.user_turn()
                 has_text = True
                 self.found.messages += is_input
+                self.found.role_counts[Role.USER] += is_input
                 self.emit(element, Role.USER)
             else:
                 numbers = element.elements if element.kind == "array" else [element]

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from signalbox.core.vocabulary import HARD, NEGATION, Surface, check_words
+from signalbox.core.reference_shares import letters, line_bytes
+from signalbox.core.vocabulary import ASKING, HARD, INSTRUCTION, NEGATION, Surface, check_words, ends_of
 
 
 class HasText(Protocol):
@@ -44,6 +45,7 @@ CODE = re.compile(
     | (?<![A-Za-z0-9_]) SELECT [ \t\n] [^;]{1,399}? [ \t\n]FROM[ \t\n]"""
 )
 FORMULA = re.compile(rb"\\(?:frac|int|sum|prod|sqrt|lim|partial|infty)(?![A-Za-z])|\xe2[\x88-\x8b][\x80-\xbf]")
+SENTENCE_START = re.compile(r"""(?:\n|[.!?:;](?=[ \t"'(\[*#>-]))[ \t"'(\[*#>-]{0,16}\Z""")
 DOLLARS = re.compile(rb"\$(?=([^$\n]{1,200})\$(?![A-Za-z0-9]))")
 WEAK_FORMULA = re.compile(
     rb"""(?x) [0-9][ ]?(?:[+*^<>]|\xc3\x97|\xc3\xb7)[ ]?[0-9] | [0-9][ ]/[ ][0-9]
@@ -55,19 +57,43 @@ def surface(scan: HasText, lexicon: Lexicon) -> Surface:
     """Same contract as `core.surface`."""
     raw = scan.text(last_user=True)
     text = raw.decode()
-    words = [word for word in WORD_RUN.findall(text) if re.search(r"[^_'\u2019]", word)]
-    classes = [lexicon.get(ascii_lower(word).replace("\u2019", "'").strip("'"), 0) for word in words]
+    words = [word for word in WORD_RUN.finditer(text) if re.search(r"[^_'\u2019]", word[0])]
+    classes = [lexicon.get(ascii_lower(word[0]).replace("\u2019", "'").strip("'"), 0) for word in words]
     code = CODE.search(raw) is not None
-    dollars = any(is_formula(found[1]) for found in DOLLARS.finditer(raw))
+    maths = has_maths(raw, code=code)
+    code_bytes, maths_bytes = line_bytes(raw, code, has_line_maths if maths else None)
     return Surface(
         words=len(words) + (len(HALF_WORD.findall(text)) + 1) // 2,
         hard_keywords=sum(bool(bits & HARD) for bits in classes),
         numbers=len(re.findall(r"[0-9]+", text)),
         negations=sum(bool(bits & NEGATION) for bits in classes),
         code=code,
-        maths=FORMULA.search(raw) is not None or dollars or (not code and WEAK_FORMULA.search(raw) is not None),
+        maths=maths,
         questions=len(QUESTION_RUN.findall(text)),
+        instructions=sum(
+            bool(bits & INSTRUCTION) and begins_sentence(text, word.start())
+            for word, bits in zip(words, classes, strict=True)
+        ),
+        text_bytes=len(raw),
+        code_bytes=code_bytes,
+        maths_bytes=maths_bytes,
+        letters=letters(text) if raw else (),
+        asked=ends_of(raw) if any(bits & ASKING for bits in classes) else b"",
     )
+
+
+def has_maths(raw: bytes, *, code: bool) -> bool:
+    if FORMULA.search(raw) or any(is_formula(found[1]) for found in DOLLARS.finditer(raw)):
+        return True
+    return not code and WEAK_FORMULA.search(raw) is not None
+
+
+def has_line_maths(line: bytes) -> bool:
+    return has_maths(line, code=CODE.search(line) is not None)
+
+
+def begins_sentence(text: str, at: int) -> bool:
+    return SENTENCE_START.search("\n" + text[:at]) is not None
 
 
 def ascii_lower(word: str) -> str:

@@ -135,6 +135,23 @@ cdef class Scan:
         return self.found.files
 
     @property
+    def image_bytes(self):
+        return self.found.image_bytes
+
+    @property
+    def audio_bytes(self):
+        return self.found.audio_bytes
+
+    @property
+    def file_bytes(self):
+        return self.found.file_bytes
+
+    @property
+    def roles(self):
+        cdef uint32_t *at = self.found.roles
+        return (at[0], at[1], at[2], at[3], at[4])
+
+    @property
     def token_ids(self):
         return self.found.token_ids
 

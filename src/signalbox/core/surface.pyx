@@ -3,8 +3,11 @@
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport uint8_t
 
+from .c_shares cimport SB_SCRIPT_COUNT, sb_shares, sb_shares_count
 from .c_surface cimport (
+    SB_CLASS_ASKING,
     SB_CLASS_HARD,
+    SB_CLASS_INSTRUCTION,
     SB_CLASS_NEGATION,
     SB_LEXICON_WORD_BYTES,
     sb_lexicon,
@@ -13,24 +16,28 @@ from .c_surface cimport (
     sb_surface,
     sb_surface_count,
 )
-from .c_text cimport sb_text_size, sb_text_write
+from .c_text cimport sb_text_in_place, sb_text_size, sb_text_write
 from .scan cimport Scan
 
-from .vocabulary import HARD, MAX_WORD_BYTES, NEGATION, Surface, check_words
+from .vocabulary import ASKED_BYTES, ASKING, HARD, INSTRUCTION, MAX_WORD_BYTES, NEGATION, SCRIPTS, Surface, check_words
 
 cdef enum:
     ROOM_BYTES = 4096  # a usual question fits on the stack
 
 cdef size_t NOGIL_BYTES = 8192  # below this, giving the GIL away and taking it back costs more than the count
 
-if (HARD, NEGATION, MAX_WORD_BYTES) != (SB_CLASS_HARD, SB_CLASS_NEGATION, SB_LEXICON_WORD_BYTES):
+cdef Py_ssize_t ENDS = ASKED_BYTES
+
+if (HARD, NEGATION, INSTRUCTION, ASKING, MAX_WORD_BYTES, len(SCRIPTS)) != (
+    SB_CLASS_HARD, SB_CLASS_NEGATION, SB_CLASS_INSTRUCTION, SB_CLASS_ASKING, SB_LEXICON_WORD_BYTES, SB_SCRIPT_COUNT
+):
     raise ImportError("signalbox.core: csrc and the Python around it are of different versions; rebuild both")
 
 
 cdef class Lexicon:
     """Words and their classes, packed for `surface`. Immutable.
 
-    words: lower-case ASCII word -> HARD, NEGATION or both. Raises ValueError for a word that could never match.
+    words: lower-case ASCII word -> HARD, NEGATION, INSTRUCTION, ASKING or several. Raises ValueError for a word that could never match.
     Same contract as `reference.Lexicon`.
     """
 
@@ -62,28 +69,55 @@ cdef class Lexicon:
 def surface(Scan scan not None, Lexicon lexicon not None):
     """Count words, keywords and shapes in the last user turn of a scanned body.
 
-    All zero and False if there is no user turn. Same contract as `reference.surface`;
-    csrc/sb_surface.h defines every count.
+    All zero, False and empty if there is no user turn. Same contract as `reference.surface`;
+    csrc/sb_surface.h and sb_shares.h define every count.
     """
     cdef uint8_t room[ROOM_BYTES]
-    cdef uint8_t *text = room
+    cdef uint8_t *made = NULL
     cdef sb_surface counts
+    cdef sb_shares shares
     cdef size_t size = sb_text_size(&scan.found, scan.spans_at, True)
-    if size > ROOM_BYTES:
-        text = <uint8_t *> PyMem_RawMalloc(size)
-        if text == NULL:
-            raise MemoryError
     cdef const uint8_t *body = scan.bytes_at()
-    if size < NOGIL_BYTES:
-        sb_text_write(body, &scan.found, scan.spans_at, True, text)
-        sb_surface_count(text, size, &lexicon.table, &counts)
-    else:
-        with nogil:
-            sb_text_write(body, &scan.found, scan.spans_at, True, text)
-            sb_surface_count(text, size, &lexicon.table, &counts)
-    if text != room:
-        PyMem_RawFree(text)
+    cdef const uint8_t *text = sb_text_in_place(body, &scan.found, scan.spans_at, True)
+    if text == NULL:
+        made = room
+        if size > ROOM_BYTES:
+            made = <uint8_t *> PyMem_RawMalloc(size)
+            if made == NULL:
+                raise MemoryError
+        text = made
+    try:
+        if size < NOGIL_BYTES:
+            count(scan, body, text, made, size, &lexicon.table, &counts, &shares)
+        else:
+            with nogil:
+                count(scan, body, text, made, size, &lexicon.table, &counts, &shares)
+        letters = tuple([shares.letters[i] for i in range(SB_SCRIPT_COUNT)]) if size > 0 else ()
+        asked = ends(text, size) if counts.asking > 0 else b""
+    finally:
+        if made != room:
+            PyMem_RawFree(made)
     return Surface(
         counts.words, counts.hard_keywords, counts.numbers, counts.negations, counts.code, counts.maths,
-        counts.questions,
+        counts.questions, counts.instructions, size, shares.code_bytes, shares.maths_bytes, letters, asked,
     )
+
+
+cdef void count(Scan scan, const uint8_t *body, const uint8_t *text, uint8_t *made, size_t size,
+                const sb_lexicon *lexicon, sb_surface *counts, sb_shares *shares) noexcept nogil:
+    if made != NULL:
+        sb_text_write(body, &scan.found, scan.spans_at, True, made)
+    sb_surface_count(text, size, lexicon, counts)
+    sb_shares_count(text, size, counts.code, counts.maths, shares)
+
+
+cdef bytes ends(const uint8_t *text, size_t size):
+    """See `vocabulary.ends_of`: only the ends become Python's, whatever the size."""
+    if <Py_ssize_t> size <= 2 * ENDS:
+        return text[:size]
+    cdef Py_ssize_t head = ENDS, tail = <Py_ssize_t> size - ENDS
+    while text[head] & 0xc0 == 0x80:
+        head -= 1
+    while tail < <Py_ssize_t> size and text[tail] & 0xc0 == 0x80:
+        tail += 1
+    return text[:head] + b"\n" + text[tail:size]

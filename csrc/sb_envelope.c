@@ -70,16 +70,19 @@ static void read_kind(const sb_wire *wire, const sb_field *field, sb_envelope *o
     }
 }
 
-/* The last key of a map's entry; empty if it has none. */
-static sb_range read_key(sb_wire entry) {
-    sb_range key = {0, 0};
+/* The last key of a map's entry; empty if it has none. False if something else is in the entry than keys and
+ * values: upb then takes the whole entry for an unknown field. */
+static bool read_key(sb_wire entry, sb_range *key) {
     sb_field found;
+    *key = (sb_range){0, 0};
     while (sb_wire_next(&entry, &found) > 0) {
         if (is_field(&found, ENTRY_KEY, SB_WIRE_BYTES)) {
-            key = payload(&found);
+            *key = payload(&found);
+        } else if (!is_field(&found, ENTRY_VALUE, SB_WIRE_BYTES)) {
+            return false;
         }
     }
-    return key;
+    return true;
 }
 
 /* The last of a Value's alternatives, if that is the string. Values of one entry add up like messages. */
@@ -117,8 +120,12 @@ static void read_group(sb_wire entry, sb_envelope *out, sb_attribute *attributes
                 continue;
             }
             const sb_wire inside = sb_wire_inside(&members, &member);
+            sb_range name;
+            if (!read_key(inside, &name)) {
+                continue;
+            }
             if (out->attribute_count < capacity) {
-                attributes[out->attribute_count] = (sb_attribute){read_key(inside), read_text(inside)};
+                attributes[out->attribute_count] = (sb_attribute){name, read_text(inside)};
             }
             out->attribute_count++;
         }
@@ -144,8 +151,8 @@ bool sb_envelope_read(const uint8_t *message, size_t size, const char *group, si
             read_kind(&wire, &field, out);
         } else if (field.number == REQUEST_ATTRIBUTES) {
             const sb_wire entry = sb_wire_inside(&wire, &field);
-            const sb_range key = read_key(entry);
-            if (key.end - key.start == group_length && memcmp(message + key.start, group, group_length) == 0) {
+            sb_range key;
+            if (read_key(entry, &key) && key.end - key.start == group_length && memcmp(message + key.start, group, group_length) == 0) {
                 read_group(entry, out, attributes, capacity);
             }
         }

@@ -49,6 +49,17 @@ class Modality(StrEnum):
     FILE = "file"
 
 
+class InOut(StrEnum):
+    """What goes in and what is wanted out. Closed: policies match on it."""
+
+    TEXT = "text"
+    IMAGE_IN = "image_in"
+    AUDIO_IN = "audio_in"
+    FILE_IN = "file_in"
+    IMAGE_OUT = "image_out"  # an image is to be made
+    MIXED = "mixed"  # several of the above beside text
+
+
 class Privacy(StrEnum):
     """Where a request may go. `local` is enforced by the decision and once more by Envoy."""
 
@@ -194,7 +205,7 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the request alone tells. Counts are exact unless `tokens_estimated`."""
+    """What the request alone tells; docs/features.md defines each. Counts are exact unless `tokens_estimated`."""
 
     prompt_tokens: int
     tokens_estimated: bool
@@ -206,6 +217,29 @@ class Features:
     json_schema: bool
     modalities: frozenset[Modality]
     complexity: float  # surface complexity in [0, 1]; see features.complexity
+    system_messages: int = 0
+    assistant_messages: int = 0
+    tool_messages: int = 0
+    tool_calls: int = 0
+    tool_results: int = 0
+    parallel_tool_calls: bool | None = None  # as the client set it
+    audio: int = 0
+    files: int = 0
+    image_bytes: int = 0
+    audio_bytes: int = 0
+    file_bytes: int = 0
+    text_bytes: int = 0
+    words: int = 0
+    code_share: float = 0.0
+    maths_share: float = 0.0
+    numbers: int = 0
+    questions: int = 0
+    instructions: int = 0
+    negations: int = 0
+    scripts: tuple[tuple[str, float], ...] = ()
+    answer_tokens_asked: int | None = None
+    reasoning: bool = False
+    modality: InOut = InOut.TEXT
 
 
 @dataclass(frozen=True, slots=True)

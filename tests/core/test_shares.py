@@ -168,8 +168,8 @@ lines = st.sampled_from(
     [
         "```", "```py", "x = 1", "x == 1", "a.b['c'] += d", "f(x)", "f(x) y", "f x)", "if a:", "if a", "for a, b in c:",
         "fore:", "return", "returns", "<p>", "<>", "<", ">", "//", "/", "};", "}", "{", ";", ")", "SELECT a,", "def f(",
-        "a[", "a]=", "3 + 4", "$x$", "\\frac", "∑", "write", ". fix", "- draw", "10 words", "я", "日本", "", " ", "\t", "\r",
-        "a" * 60,
+        "a[", "a]=", "3 + 4", "$x$", "\\frac", "∑", "write", ". fix", "- draw", "10 words", "я", "日本", "", " ", "\t",
+        "\r", "a" * 60,
     ]
 )  # fmt: skip
 

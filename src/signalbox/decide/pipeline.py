@@ -6,7 +6,7 @@ resolve -> rules -> complexity -> default -> filters -> rank -> chain
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from signalbox.decide.catalog import CompiledRouter
 from signalbox.decide.filters import FILTERS, MAX_ATTEMPTS, Demands, read_demands
@@ -20,7 +20,7 @@ from signalbox.decide.split import Split
 from signalbox.decide.trace import Trace
 from signalbox.errors import RequestError
 from signalbox.policy.schema import Policy
-from signalbox.types import Candidate, Case, Decision, Privacy, Reason
+from signalbox.types import Candidate, Case, Decision, Features, Privacy, Reason
 
 Candidates = tuple[Candidate, ...]
 
@@ -56,22 +56,10 @@ class Pipeline:
 
     def explain(self, case: Case) -> Trace:
         """Return every step of the decision as JSON-able data, the refusal included if there is one."""
-        features = case.features
         trace: Trace = {
             "model": case.request.scan.model,
             "endpoint": case.request.endpoint.value,
-            "features": {
-                "prompt_tokens": features.prompt_tokens,
-                "tokens_estimated": features.tokens_estimated,
-                "output_tokens": features.output_tokens,
-                "messages": features.messages,
-                "turns": features.turns,
-                "tools": features.tools,
-                "images": features.images,
-                "json_schema": features.json_schema,
-                "modalities": sorted(modality.value for modality in features.modalities),
-                "complexity": None if math.isnan(features.complexity) else features.complexity,
-            },
+            "features": _describe_features(case.features),
         }
         try:
             decision = self._decide(case, trace)
@@ -164,6 +152,15 @@ def _rank(pool: Pool, kept: Candidates, demands: Demands, trace: Trace | None) -
             ],
         }
     return chain
+
+
+def _describe_features(features: Features) -> Trace:
+    """Return every feature as JSON-able data."""
+    told = asdict(features)
+    told["modalities"] = sorted(modality.value for modality in features.modalities)
+    told["complexity"] = None if math.isnan(features.complexity) else features.complexity
+    told["scripts"] = dict(features.scripts)
+    return told
 
 
 def describe(decision: Decision) -> Trace:

@@ -117,6 +117,14 @@ def _checks(when: When, numbers: dict[str, int]) -> list[tuple[str, Holds]]:
         checks.append(("messages", _messages_within(when.messages)))
     if when.prompt_tokens is not None:
         checks.append(("prompt_tokens", _prompt_tokens_within(when.prompt_tokens)))
+    if when.turns is not None:
+        checks.append(("turns", _turns_within(when.turns)))
+    if when.modality:
+        kinds = frozenset(when.modality)
+        checks.append(("modality", lambda look: look.case.features.modality in kinds))
+    if when.reasoning is not None:
+        with_reasoning = when.reasoning
+        checks.append(("reasoning", lambda look: look.case.features.reasoning is with_reasoning))
     for name, wanted in when.headers.items():
         checks.append((f"headers.{name}", _header_check(name, wanted)))
     for key, value in when.metadata.items():
@@ -135,6 +143,11 @@ def _bounds(wanted: Range) -> tuple[int, float]:
 def _messages_within(wanted: Range) -> Holds:
     low, high = _bounds(wanted)
     return lambda look: low <= look.case.features.messages <= high
+
+
+def _turns_within(wanted: Range) -> Holds:
+    low, high = _bounds(wanted)
+    return lambda look: low <= look.case.features.turns <= high
 
 
 def _prompt_tokens_within(wanted: Range) -> Holds:

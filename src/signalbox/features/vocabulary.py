@@ -1,4 +1,4 @@
-"""The English words surface complexity counts, grouped by what they tell.
+"""The English words features count, grouped by what they tell.
 
 Chosen by hand, once, from what each word asks of the reader; no list is fitted to any data set, so none
 has to be refitted when the traffic changes. Lower-case ASCII words of letters and apostrophes: that is
@@ -7,7 +7,7 @@ what `core.Lexicon` takes. Prompts in other languages score on length, numbers, 
 
 from __future__ import annotations
 
-from signalbox.core import HARD, NEGATION
+from signalbox.core import ASKING, HARD, INSTRUCTION, NEGATION
 
 
 def _words(text: str) -> frozenset[str]:
@@ -68,8 +68,41 @@ CONDITIONALS = _words(
 HARD_KEYWORDS = REASONING | ENGINEERING | QUANTITATIVE | PROFESSIONAL
 NEGATIONS_AND_CONDITIONALS = NEGATIONS | CONDITIONALS
 
+INSTRUCTIONS = _words(
+    """
+    add analyze analyse answer apply build calculate change check classify clean compare complete compose compute
+    convert correct create debug define delete derive describe design determine develop discuss draft draw edit
+    estimate evaluate explain extract fill find fix format generate give identify implement improve include
+    insert justify list make match modify name optimize optimise outline paraphrase perform plan predict print
+    produce propose prove provide rank read recommend refactor remove rename replace reply respond return review
+    rewrite run search select show simplify solve sort split suggest summarize summarise tell test transform
+    translate update use verify write
+    """
+)
+"""Verbs that tell the reader to do something when they begin a sentence."""
+
+LENGTH_UNITS = _words(
+    """
+    token tokens character characters word words line lines bullet bullets sentence sentences paragraph paragraphs
+    page pages
+    """
+)
+THOUGHT = _words("step thought think reasoning reason work working thinking")
+PICTURES = _words(
+    """
+    image images picture pictures photo photos photograph photographs illustration illustrations drawing drawings
+    painting paintings sketch sketches logo logos icon icons wallpaper wallpapers poster posters portrait portraits
+    artwork artworks cartoon cartoons avatar avatars sticker stickers infographic infographics
+    """
+)
+ASKING_WORDS = LENGTH_UNITS | THOUGHT | PICTURES
+"""Words without which no pattern of `features.asked` can match."""
+
 WORD_CLASSES: dict[str, int] = {
-    **dict.fromkeys(sorted(HARD_KEYWORDS), HARD),
-    **dict.fromkeys(sorted(NEGATIONS_AND_CONDITIONALS), NEGATION),
+    word: HARD * (word in HARD_KEYWORDS)
+    | NEGATION * (word in NEGATIONS_AND_CONDITIONALS)
+    | INSTRUCTION * (word in INSTRUCTIONS)
+    | ASKING * (word in ASKING_WORDS)
+    for word in sorted(HARD_KEYWORDS | NEGATIONS_AND_CONDITIONALS | INSTRUCTIONS | ASKING_WORDS)
 }
-"""Word -> class bit, as `core.Lexicon` takes it. No word is in both classes; a test says so."""
+"""Word -> class bits, as `core.Lexicon` takes it. No word is hard and a negation at once; a test says so."""

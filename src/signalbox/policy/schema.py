@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from signalbox.types import Endpoint, Modality
+from signalbox.types import Endpoint, InOut, Modality
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
 """What a model, alias, router or task may be called. It appears in headers, metrics and URLs."""
@@ -231,6 +231,11 @@ class When(Section):
     messages: Range | None = Field(default=None, description="Number of messages.")
     tools: bool | None = Field(default=None, description="The request carries tool definitions, or does not.")
     images: bool | None = Field(default=None, description="The request carries images, or does not.")
+    turns: Range | None = Field(default=None, description="Number of turns of the user.")
+    modality: tuple[InOut, ...] = Field(
+        default=(), description="What goes in and is wanted out, as docs/features.md defines it."
+    )
+    reasoning: bool | None = Field(default=None, description="The request asks for reasoning, or does not.")
 
     @model_validator(mode="after")
     def _not_empty(self) -> When:

@@ -10,7 +10,7 @@ from signalbox.core import scan
 from signalbox.features import extract as module
 from signalbox.features.extract import extract
 from signalbox.features.tokens import TOKENS_PER_IMAGE
-from signalbox.types import Endpoint, Features, Modality, ParsedRequest
+from signalbox.types import Endpoint, Features, InOut, Modality, ParsedRequest
 
 
 def features_of(body: dict[str, Any], endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS) -> Features:
@@ -95,3 +95,89 @@ def test_a_score_that_fails_is_not_a_number_and_loses_nothing_else(monkeypatch):
     found = features_of(user("hello"))
     assert math.isnan(found.complexity)
     assert found.messages == 1
+
+
+def test_a_conversation_is_counted_by_role_call_and_payload():
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    paper = {"type": "file", "file": {"file_data": "AAAA", "filename": "a.pdf"}}
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    found = features_of(
+        {
+            "messages": [
+                {"role": "developer", "content": "be brief"},
+                {"role": "user", "content": [image, image, sound, paper]},
+                {"role": "assistant", "content": None, "tool_calls": [call, call]},
+                {"role": "tool", "tool_call_id": "1", "content": "42"},
+                {"role": "user", "content": "and now?"},
+            ],
+            "parallel_tool_calls": False,
+        }
+    )
+    assert (found.system_messages, found.turns, found.assistant_messages, found.tool_messages) == (1, 2, 1, 1)
+    assert (found.tool_calls, found.tool_results, found.parallel_tool_calls) == (2, 1, False)
+    assert (found.images, found.audio, found.files) == (2, 1, 1)
+    assert found.image_bytes == 2 * len(json.dumps(image))
+    assert (found.audio_bytes, found.file_bytes) == (len(json.dumps(sound)), len(json.dumps(paper)))
+    assert found.text_bytes == len("be brief42and now?")
+    assert found.modality is InOut.MIXED
+
+
+def test_the_last_turn_is_measured_in_shares_and_counts():
+    text = "Why is this slow?\nFix it. Do not use 2 loops.\n```\nfor x in y: pass\n```\n"
+    found = features_of(user(text))
+    assert found.code_share == pytest.approx(25 / len(text))
+    assert (found.questions, found.instructions, found.negations, found.numbers) == (1, 1, 1, 1)
+    assert found.scripts == (("latin", 1.0),)
+    assert found.maths_share == 0
+    assert features_of(user("Solve 3 + 4 = 7")).maths_share == 1
+
+
+def test_scripts_are_shares_of_the_letters_largest_first():
+    assert features_of(user("да нет, ok")).scripts == (("cyrillic", 5 / 7), ("latin", 2 / 7))
+    assert features_of(user("1 + 1")).scripts == ()
+    assert features_of({"messages": []}).scripts == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "modality"),
+    [
+        (user("hello"), "text"),
+        (user([{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]), "image_in"),
+        (user([{"type": "input_audio", "input_audio": {}}]), "audio_in"),
+        (user([{"type": "file", "file": {}}]), "file_in"),
+        (user("Draw a picture of a cat"), "image_out"),
+        (user("Explain how diffusion models draw images"), "text"),
+        ({**user("a cat"), "modalities": ["text", "image"]}, "image_out"),
+        ({**user("a cat"), "modalities": "image"}, "text"),
+        (user([{"type": "text", "text": "Make an image like this"}, {"type": "image_url", "image_url": {}}]), "mixed"),
+    ],
+)
+def test_the_modality_says_what_goes_in_and_what_is_wanted_out(body, modality):
+    assert features_of(body).modality == modality
+
+
+@pytest.mark.parametrize(
+    ("members", "reasoning"),
+    [
+        ({}, False),
+        ({"reasoning_effort": "high"}, True),
+        ({"reasoning_effort": "none"}, False),
+        ({"reasoning": {"effort": "low"}}, True),
+        ({"reasoning": {"effort": None, "summary": "auto"}}, False),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, True),
+        ({"thinking": {"type": "disabled"}}, False),
+        ({"thinking": True}, False),
+        ({"reasoning": {"effort": "x" * 5000}}, False),
+    ],
+)
+def test_reasoning_is_asked_for_by_parameters(members, reasoning):
+    assert features_of({**user("hello"), **members}).reasoning is reasoning
+
+
+def test_parameters_beat_words():
+    text = user("Think step by step, in at most 100 words")
+    assert features_of(text).reasoning
+    assert not features_of({**text, "reasoning_effort": "none"}).reasoning
+    assert features_of(text).answer_tokens_asked == 140
+    assert features_of(user("hello")).answer_tokens_asked is None

@@ -48,6 +48,7 @@ typedef enum {
     SB_TEXT_NOT_A_STRING,
     SB_CONTENT_WRONG_TYPE,
     SB_PART_WRONG_TYPE,
+    SB_KEY_IN_OTHER_CASE,
     SB_FAULT_COUNT
 } sb_fault;
 

@@ -127,8 +127,11 @@ static bool read_stream_options(sb_walk *w) {
         return false;
     }
     for (bool first = true; (more = sb_json_next_member(json, first, &key)) > 0; first = false) {
-        (void)sb_read_key(w, &key, OPTIONS_NAMES, SB_LENGTH(OPTIONS_NAMES), &keys);
-        w->out->stream_options = keys ? SB_OPTIONS_USAGE : SB_OPTIONS_FILLED;
+        if (sb_read_key(w, &key, OPTIONS_NAMES, SB_LENGTH(OPTIONS_NAMES), &keys) >= 0) {
+            w->out->stream_options = SB_OPTIONS_USAGE;
+        } else if (w->out->stream_options == SB_OPTIONS_EMPTY) {
+            w->out->stream_options = SB_OPTIONS_FILLED;
+        }
         if (!sb_json_skip(json)) {
             return false;
         }

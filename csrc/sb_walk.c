@@ -39,17 +39,55 @@ static int find(const sb_walk *w, const sb_string *string, const sb_name *names,
     return -1;
 }
 
+/* As Go's encoding/json compares: ASCII without case, and the two letters beyond it that fold to ASCII. */
+static bool is_folded(const uint8_t *text, uint32_t length, const sb_name *name) {
+    uint32_t matched = 0;
+    for (uint32_t i = 0; i < length; i++, matched++) {
+        uint8_t byte = text[i];
+        if (byte == 0xc5 && text[i + 1] == 0xbf) { /* U+017F, long s; text is UTF-8, so there is a next byte */
+            byte = 's';
+            i++;
+        } else if (byte == 0xe2 && text[i + 1] == 0x84 && text[i + 2] == 0xaa) { /* U+212A, Kelvin */
+            byte = 'k';
+            i += 2;
+        } else if (byte >= 'A' && byte <= 'Z') {
+            byte |= 0x20;
+        }
+        if (matched == name->length || (uint8_t)name->text[matched] != byte) {
+            return false;
+        }
+    }
+    return matched == name->length;
+}
+
+/* The name a key is in other letter case, or -1. */
+static int find_folded(const sb_walk *w, const sb_string *key, const sb_name *names, int count) {
+    uint8_t room[LONGEST_NAME];
+    const uint8_t *text = short_text(w, key, room);
+    bool may_fold = false;
+    for (uint32_t i = 0; text != NULL && i < key->text_bytes; i++) {
+        may_fold |= text[i] >= 0x80 || (text[i] >= 'A' && text[i] <= 'Z');
+    }
+    for (int i = 0; may_fold && i < count; i++) {
+        if (is_folded(text, key->text_bytes, &names[i])) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 int sb_read_key(sb_walk *w, const sb_string *key, const sb_name *names, int count, uint64_t *seen) {
     const int found = find(w, key, names, count);
-    if (found >= 0) {
-        if (*seen >> found & 1) {
+    const int name = found >= 0 ? found : find_folded(w, key, names, count);
+    if (name >= 0) {
+        if (*seen >> name & 1) {
             const uint32_t at = key->start - 1;
-            sb_complain(w, SB_DUPLICATE_KEY, at);
+            sb_complain(w, found >= 0 ? SB_DUPLICATE_KEY : SB_KEY_IN_OTHER_CASE, at);
             if (w->out->fault_at == at) {
-                w->out->fault_key = names[found].text;
+                w->out->fault_key = names[name].text;
             }
         }
-        *seen |= UINT64_C(1) << found;
+        *seen |= UINT64_C(1) << name;
     }
     return found;
 }

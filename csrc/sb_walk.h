@@ -28,7 +28,8 @@ typedef struct {
  * more; of several complaints the one nearest the start stands. */
 void sb_complain(sb_walk *w, sb_fault fault, uint32_t at);
 
-/* Index of a key in `names`, or -1. `seen` has a bit for each name: the second of its kind is complained about. */
+/* Index of a key in `names`, or -1. `seen` has a bit for each name: the second of its kind is complained about,
+ * in other letter case too, because there are providers who match keys without regard to it. */
 int sb_read_key(sb_walk *w, const sb_string *key, const sb_name *names, int count, uint64_t *seen);
 
 /* Compare a string, unescaped. */

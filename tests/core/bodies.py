@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 KEYS = (
     "model", "stream", "stream_options", "messages", "input", "prompt", "system", "instructions", "tools", "functions",
     "response_format", "text", "output_format", "output_config", "max_tokens", "max_completion_tokens", "metadata",
-    "models", "provider", "routing_preference", "reasoning", "thinking", "temperature", "Model", "",
+    "models", "provider", "routing_preference", "reasoning", "thinking", "temperature", "Model",
+    "MODEL", "Stream", "meſſages", "max_to\u212aens", "",
 )  # fmt: skip
 PART_TYPES = (
     "text", "input_text", "output_text", "image_url", "image", "input_image", "input_audio", "file", "document",

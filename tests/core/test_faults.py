@@ -53,6 +53,11 @@ WRONG = [
     (Fault.DUPLICATE_KEY, b'{"model":"a","messages":[{"content":"a","content":"b"}]}', '"content" is given twice'),
     (Fault.DUPLICATE_KEY, b'{"model":"a","messages":[{"content":[{"type":"text","type":"x"}]}]}', '"type" is given'),
     (Fault.DUPLICATE_KEY, b'{"model":"a","messages":[{"content":[{"text":"a","text":"b"}]}]}', '"text" is given'),
+    (Fault.KEY_IN_OTHER_CASE, b'{"model":"a","Model":"b"}', '"model" is given twice in one object, at byte 13 in'),
+    (Fault.KEY_IN_OTHER_CASE, '{"messages":[],"meſſages":[]}'.encode(), '"messages" is given twice in one object, at'),
+    (Fault.KEY_IN_OTHER_CASE, rb'{"max_to\u006bens":1,"max_to\u212aens":2}', '"max_tokens" is given twice'),
+    (Fault.KEY_IN_OTHER_CASE, b'{"model":"a","messages":[{"role":"user","ROLE":"tool"}]}', '"role" is given twice'),
+    (Fault.DUPLICATE_KEY, b'{"MODEL":"a","model":"b"}', '"model" is given twice in one object, again at byte 13'),
     (Fault.MODEL_MISSING, b'{"Model":"m"}', "model is missing"),
     (Fault.MODEL_NOT_A_STRING, b'{"model":["m"]}', "model must be a string, at byte 9"),
     (Fault.MODEL_EMPTY, b'{"model":""}', "model is empty, at byte 9"),
@@ -115,6 +120,11 @@ def test_a_byte_that_is_not_json_matters_more_than_a_wrong_type_before_it(twin: 
 def test_of_two_wrong_types_the_first_is_named(twin: ModuleType) -> None:
     with pytest.raises(RequestError, match="stream must be"):
         twin.scan(b'{"stream":1,"model":2}')
+
+
+def test_a_key_in_other_case_alone_is_one_nobody_knows(twin: ModuleType) -> None:
+    found = twin.scan(b'{"model":"m","Stream":true,"stream_options":{"Include_Usage":true},"prompts":"a","PROMPT":"b"}')
+    assert (found.stream, found.text(), "stream" in found.members) == (False, b"", False)
 
 
 def test_duplicates_of_unknown_keys_pass(twin: ModuleType) -> None:

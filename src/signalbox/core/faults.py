@@ -44,6 +44,7 @@ class Fault(IntEnum):
     TEXT_NOT_A_STRING = 27
     CONTENT_WRONG_TYPE = 28
     PART_WRONG_TYPE = 29
+    KEY_IN_OTHER_CASE = 30
 
 
 SENTENCES = {
@@ -65,6 +66,10 @@ SENTENCES = {
     Fault.TRAILING_BYTES: "the body is not valid JSON: something follows the object at byte {at}",
     Fault.NOT_AN_OBJECT: "the body must be a JSON object; something else starts at byte {at}",
     Fault.DUPLICATE_KEY: '"{key}" is given twice in one object, again at byte {at}; send it once',
+    Fault.KEY_IN_OTHER_CASE: (
+        '"{key}" is given twice in one object, at byte {at} in other letter case; providers differ in which one they '
+        "take, so send it once"
+    ),
     Fault.MODEL_MISSING: "model is missing; send the name of a model or router",
     Fault.MODEL_NOT_A_STRING: "model must be a string, at byte {at}",
     Fault.MODEL_EMPTY: "model is empty, at byte {at}; send the name of a model or router",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from string import ascii_lowercase, ascii_uppercase
 
 from signalbox.core.faults import Fault, request_error
 from signalbox.core.reference_json import Member, Node, Reader
@@ -34,6 +35,7 @@ IMAGE_PARTS = ("image_url", "input_image", "image", "computer_screenshot")
 AUDIO_PARTS = ("input_audio", "audio")
 FILE_PARTS = ("file", "input_file", "document")
 MAX_LIMIT = 2**31 - 1
+FOLDED = str.maketrans(ascii_uppercase + "ſ\u212a", ascii_lowercase + "sk")  # as Go's encoding/json
 
 
 @dataclass
@@ -174,15 +176,17 @@ class Walk:
         self.complaints.append((node.start, fault, key))
 
     def members(self, node: Node, *names: str) -> Iterator[tuple[str, Node]]:
-        """The named members in order; complains about the second of a name."""
+        """The named members in order; complains about the second of a name, whatever its letter case."""
         seen = set()
         for member in node.members:
-            name = member.key.text
+            name = member.key.text.translate(FOLDED)
             if name in names:
+                is_exact = member.key.text == name
                 if name in seen:
-                    self.complain(Fault.DUPLICATE_KEY, member.key, name)
+                    self.complain(Fault.DUPLICATE_KEY if is_exact else Fault.KEY_IN_OTHER_CASE, member.key, name)
                 seen.add(name)
-                yield name, member.value
+                if is_exact:
+                    yield name, member.value
 
     def emit(self, node: Node, role: Role) -> None:
         self.spans.append(Span(node.start + 1, node.end - 1, self.turn, role))

@@ -49,6 +49,7 @@ bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, and the core; 
 bench-core: $(VENV)/.dev  ## scanner, decision, edge and collector
 	$(BIN)/python -m benchmarks.core --plot docs/plots
 	$(BIN)/python -m benchmarks.scanner
+	$(BIN)/python -m benchmarks.features
 	$(BIN)/python -m benchmarks.decide
 	$(BIN)/python -m benchmarks.edge
 	$(BIN)/python -m benchmarks.collector

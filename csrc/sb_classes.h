@@ -1,0 +1,65 @@
+/* Code points of UTF-8 text, and the classes that split patterns tell apart. Unicode 16.0, as in
+ * the regular expressions of tiktoken. No allocation, no globals that change. */
+#ifndef SB_CLASSES_H
+#define SB_CLASSES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Disjoint. csrc/tables/character_classes.py writes these numbers. */
+typedef enum {
+    SB_CLASS_OTHER,   /* punctuation, symbols, controls, unassigned, bytes that are not UTF-8 */
+    SB_CLASS_LOWER,   /* Ll */
+    SB_CLASS_UPPER,   /* Lu, Lt */
+    SB_CLASS_LETTER,  /* Lm, Lo: letters without case */
+    SB_CLASS_MARK,    /* Mn, Mc, Me: not letters */
+    SB_CLASS_NUMBER,  /* Nd, Nl, No */
+    SB_CLASS_SPACE,   /* White_Space but the next */
+    SB_CLASS_NEWLINE, /* carriage return and line feed */
+} sb_class;
+
+/* Sets of classes. */
+#define SB_BIT(class) (1u << (class))
+#define SB_LETTERS (SB_BIT(SB_CLASS_LOWER) | SB_BIT(SB_CLASS_UPPER) | SB_BIT(SB_CLASS_LETTER))
+#define SB_NUMBERS SB_BIT(SB_CLASS_NUMBER)
+#define SB_SPACES (SB_BIT(SB_CLASS_SPACE) | SB_BIT(SB_CLASS_NEWLINE))
+
+/* Two levels: the block of a code point / 128, and classes within a block. */
+extern const uint8_t sb_class_blocks[8704];
+extern const uint8_t sb_class_table[];
+
+typedef struct {
+    uint32_t set;    /* SB_BIT of its class; 0 at the end of the text, which is in no set */
+    uint32_t length; /* bytes, at least 1 unless at the end */
+} sb_character;
+
+/* The character at text[at] of text[0..size), at <= size. A byte that begins no well-formed sequence
+ * (Unicode 16.0, table 3-7) is a character of its own, as Python's surrogateescape has it. */
+static inline sb_character sb_character_at(const uint8_t *text, size_t size, size_t at) {
+    if (at >= size) {
+        return (sb_character){0, 0};
+    }
+    const uint8_t *const s = text + at;
+    const size_t rest = size - at;
+    uint32_t code = s[0], length = 1;
+    if (code >= 0x80) {
+        if (code >= 0xc2 && code < 0xe0 && rest > 1 && (s[1] & 0xc0) == 0x80) {
+            code = (code & 0x1f) << 6 | (s[1] & 0x3fu);
+            length = 2;
+        } else if (code >= 0xe0 && code < 0xf0 && rest > 2 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
+                   (code > 0xe0 || s[1] >= 0xa0) && (code != 0xed || s[1] < 0xa0)) {
+            code = (code & 0x0f) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+            length = 3;
+        } else if (code >= 0xf0 && code < 0xf5 && rest > 3 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
+                   (s[3] & 0xc0) == 0x80 && (code > 0xf0 || s[1] >= 0x90) && (code < 0xf4 || s[1] < 0x90)) {
+            code = (code & 0x07) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 | (s[3] & 0x3fu);
+            length = 4;
+        } else {
+            return (sb_character){SB_BIT(SB_CLASS_OTHER), 1};
+        }
+    }
+    return (sb_character){SB_BIT(sb_class_table[sb_class_blocks[code >> 7] * 128u + (code & 127)]), length};
+}
+
+#endif

@@ -39,7 +39,7 @@ build: $(VENV)/.dev  ## rebuild the compiled core in place
 sanitize: $(VENV)/.dev  ## the core's tests on a build with address and undefined-behaviour sanitizers
 	tests/core/sanitize.sh $(BIN)/python
 
-fuzz: $(VENV)/.dev  ## fuzz the scanner for a bounded time
+fuzz: $(VENV)/.dev  ## fuzz the scanner and the encoder for a bounded time
 	$(MAKE) -C csrc fuzz
 
 bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, and the core; needs wrk

@@ -19,6 +19,7 @@ KERNELS = {
     "edits": [],
     "envelope": ["sb_envelope.c", "sb_wire.c", "sb_json.c"],
     "surface": ["sb_surface.c", "sb_shares.c", "sb_text.c"],
+    "bpe": ["sb_bpe.c", "sb_split.c", "sb_classes_table.c", "sb_text.c"],
 }
 
 

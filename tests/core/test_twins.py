@@ -34,7 +34,7 @@ def compiled_names() -> list[str]:
 
 
 def test_everything_compiled_is_seen_by_these_tests() -> None:
-    assert set(compiled_names()) == {"Lexicon", "Scan", "apply_edits", "read_envelope", "scan", "surface"}
+    assert set(compiled_names()) == {"Bpe", "Lexicon", "Scan", "apply_edits", "read_envelope", "scan", "surface"}
 
 
 @pytest.mark.parametrize("name", compiled_names())

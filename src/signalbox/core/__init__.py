@@ -8,11 +8,13 @@ an installation without its compiled core is broken, and says so when it is impo
 
 from __future__ import annotations
 
+from signalbox.core.patterns import PATTERNS
 from signalbox.core.spans import Role, Span
 from signalbox.core.vocabulary import ASKING, HARD, INSTRUCTION, NEGATION, SCRIPTS, Surface
 from signalbox.core.wrapper import Envelope
 
 try:
+    from signalbox.core.bpe import Bpe
     from signalbox.core.edits import apply_edits
     from signalbox.core.envelope import read_envelope
     from signalbox.core.scan import Scan, scan
@@ -23,6 +25,21 @@ except ImportError as problem:
     ) from problem
 
 __all__ = [
-    "ASKING", "HARD", "INSTRUCTION", "NEGATION", "SCRIPTS", "Envelope", "Lexicon", "Role", "Scan", "Span", "Surface",
-    "apply_edits", "read_envelope", "scan", "surface",
-]  # fmt: skip
+    "ASKING",
+    "HARD",
+    "INSTRUCTION",
+    "NEGATION",
+    "PATTERNS",
+    "SCRIPTS",
+    "Bpe",
+    "Envelope",
+    "Lexicon",
+    "Role",
+    "Scan",
+    "Span",
+    "Surface",
+    "apply_edits",
+    "read_envelope",
+    "scan",
+    "surface",
+]

@@ -1,0 +1,201 @@
+"""Byte-pair encoding of the tiktoken kind, counted or written out, with the GIL given away."""
+
+from array import array
+
+from cpython cimport array as c_array
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from .c_bpe cimport (
+    SB_BPE_DONE,
+    SB_BPE_MAX_TEXT_BYTES,
+    SB_BPE_MAX_TOKEN_BYTES,
+    SB_BPE_NONE,
+    SB_BPE_WANTS_ROOM,
+    SB_PATTERN_COUNT,
+    sb_bpe,
+    sb_bpe_add,
+    sb_bpe_encode,
+    sb_bpe_find,
+    sb_bpe_run,
+    sb_bpe_slot,
+    sb_bpe_status,
+    sb_pattern,
+)
+from .c_scan cimport sb_span
+from .c_text cimport sb_text_unescape
+from .scan cimport Scan
+
+from .patterns import PATTERNS, pattern_number
+from .ranks import MAX_TOKEN_BYTES, check_ranks, parse_ranks
+
+cdef size_t NOGIL_BYTES = 512  # giving the GIL away costs as much as encoding some 50 bytes
+
+if len(PATTERNS) != SB_PATTERN_COUNT or MAX_TOKEN_BYTES != SB_BPE_MAX_TOKEN_BYTES:
+    raise ImportError("signalbox.core: csrc and the Python around it are of different versions; rebuild both")
+
+cdef c_array.array INT32 = array("i")
+if INT32.itemsize != 4:
+    raise ImportError("signalbox.core: array('i') has no 32 bits on this machine")
+
+
+cdef class Bpe:
+    """A byte-pair encoder: a vocabulary and the pattern that splits texts. Immutable, and used by many threads at once.
+
+    ranks: token -> rank, which is also its id; or the bytes of a .tiktoken file. pattern: a name in PATTERNS.
+    Texts are UTF-8 bytes; a byte that is not is encoded by itself. Spellings of special tokens are text like any other,
+    as in tiktoken's `encode_ordinary`, whose ids these are.
+    Raises ValueError for a vocabulary that cannot encode every text, or an unknown pattern.
+    Same contract as `reference.Bpe`.
+    """
+
+    cdef sb_bpe table
+    cdef sb_pattern number
+    cdef Py_ssize_t size
+    cdef readonly str pattern
+
+    def __cinit__(self, ranks, *, str pattern not None):
+        self.number = <sb_pattern> <int> pattern_number(pattern)
+        self.pattern = pattern
+        if isinstance(ranks, bytes):
+            ranks = parse_ranks(ranks)
+        check_ranks(ranks)
+        self.size = len(ranks)
+        cdef size_t slots = 512
+        while slots < 2 * <size_t> self.size:  # at most half full: probes stay short, and one ends each search
+            slots *= 2
+        cdef size_t blob_bytes = sum([len(token) + 2 for token in ranks if len(token) > 8])
+        if blob_bytes > <size_t> 2**32 - 16:
+            raise ValueError(f"vocabulary: tokens of {blob_bytes} bytes in all; expected less than 4 GiB")
+        self.table.slots = <sb_bpe_slot *> PyMem_Calloc(slots, sizeof(sb_bpe_slot))
+        self.table.blob = <uint8_t *> PyMem_Malloc(blob_bytes)
+        self.table.pairs = <uint32_t *> PyMem_Malloc(65536 * sizeof(uint32_t))
+        if self.table.slots == NULL or self.table.blob == NULL or self.table.pairs == NULL:
+            raise MemoryError
+        self.table.mask = slots - 1
+        memset(self.table.pairs, 0xff, 65536 * sizeof(uint32_t))
+        memset(self.table.bytes, 0xff, sizeof(self.table.bytes))
+        cdef bytes packed
+        for token, rank in ranks.items():
+            packed = token
+            sb_bpe_add(&self.table, <const uint8_t *> PyBytes_AS_STRING(packed), <size_t> len(packed),
+                       <uint32_t> rank)
+
+    def __dealloc__(self):
+        PyMem_Free(self.table.slots)
+        PyMem_Free(self.table.blob)
+        PyMem_Free(self.table.pairs)
+
+    def __len__(self):
+        return self.size
+
+    def __contains__(self, bytes token not None):
+        if not 1 <= len(token) <= SB_BPE_MAX_TOKEN_BYTES:
+            return False
+        return sb_bpe_find(&self.table, <const uint8_t *> PyBytes_AS_STRING(token), <size_t> len(token)) != SB_BPE_NONE
+
+    @property
+    def longest_token_bytes(self):
+        """Bytes of the longest token: no text has fewer tokens than its bytes divided by this."""
+        return self.table.longest
+
+    cdef int step(self, sb_bpe_run *run) except -1:
+        """Encode until done or out of room; 1 if done. Scratch grows here; the caller frees it."""
+        cdef sb_bpe_status status
+        while True:
+            if run.size - run.at < NOGIL_BYTES:
+                status = sb_bpe_encode(&self.table, self.number, run)
+            else:
+                with nogil:
+                    status = sb_bpe_encode(&self.table, self.number, run)
+            if status == SB_BPE_DONE or status == SB_BPE_WANTS_ROOM:
+                return status == SB_BPE_DONE
+            PyMem_RawFree(run.scratch)
+            run.scratch_count = 0
+            run.scratch = <uint64_t *> PyMem_RawMalloc(run.wanted * sizeof(uint64_t))
+            if run.scratch == NULL:
+                raise MemoryError
+            run.scratch_count = run.wanted
+
+    def count(self, bytes text not None):
+        """Number of tokens of a text, without making them. Raises ValueError beyond 2 GiB."""
+        cdef sb_bpe_run run
+        begin(&run, <const uint8_t *> PyBytes_AS_STRING(text), size_of(text))
+        try:
+            self.step(&run)
+        finally:
+            PyMem_RawFree(run.scratch)
+        return run.tokens
+
+    def encode(self, bytes text not None):
+        """Token ids of a text, as array('i') of 32 bits. Raises ValueError beyond 2 GiB."""
+        cdef sb_bpe_run run
+        cdef c_array.array out
+        begin(&run, <const uint8_t *> PyBytes_AS_STRING(text), size_of(text))
+        run.room = run.size // 3 + 16  # prose has four bytes a token, Chinese three
+        out = c_array.clone(INT32, <Py_ssize_t> run.room, False)
+        run.out = <int32_t *> out.data.as_ints
+        try:
+            while not self.step(&run):
+                # At most one token a byte, so this is room for all that is left; half of it will do for most.
+                run.room = min(run.tokens + run.wanted + (run.size - run.at) // 2, run.tokens + run.size - run.at)
+                c_array.resize(out, <Py_ssize_t> run.room)
+                run.out = <int32_t *> out.data.as_ints
+        finally:
+            PyMem_RawFree(run.scratch)
+        c_array.resize(out, <Py_ssize_t> run.tokens)
+        return out
+
+    def count_spans(self, Scan scan not None):
+        """Tokens of each text of a scanned body, in the order of `scan.spans`, as array('i').
+
+        Each text counts by itself. One without escapes is read where it lies in the body; the others are unescaped
+        into one buffer, one after the other.
+        """
+        cdef uint32_t i, count = scan.found.span_count
+        cdef sb_span *span
+        cdef sb_bpe_run run
+        cdef size_t most = 0, raw
+        cdef uint8_t *buffer = NULL
+        cdef const uint8_t *body = scan.bytes_at()
+        cdef c_array.array out = c_array.clone(INT32, count, True)
+        for i in range(count):
+            span = &scan.spans_at[i]
+            if span.text.text_bytes < span.text.end - span.text.start and span.text.text_bytes > most:
+                most = span.text.text_bytes
+        begin(&run, body, 0)
+        try:
+            if most > 0:
+                buffer = <uint8_t *> PyMem_RawMalloc(most)
+                if buffer == NULL:
+                    raise MemoryError
+            for i in range(count):
+                span = &scan.spans_at[i]
+                raw = span.text.end - span.text.start
+                run.text = body + span.text.start
+                run.size = span.text.text_bytes
+                run.at = run.tokens = 0
+                if run.size < raw:
+                    sb_text_unescape(body + span.text.start, raw, buffer)
+                    run.text = buffer
+                self.step(&run)
+                out.data.as_ints[i] = <int> run.tokens
+        finally:
+            PyMem_RawFree(run.scratch)
+            PyMem_RawFree(buffer)
+        return out
+
+
+cdef void begin(sb_bpe_run *run, const uint8_t *text, size_t size) noexcept:
+    memset(run, 0, sizeof(sb_bpe_run))
+    run.text = text
+    run.size = size
+
+
+cdef size_t size_of(bytes text) except? 0:
+    cdef size_t size = <size_t> PyBytes_GET_SIZE(text)
+    if size > SB_BPE_MAX_TEXT_BYTES:
+        raise ValueError(f"a text of {size} bytes; expected at most {SB_BPE_MAX_TEXT_BYTES}")
+    return size

@@ -20,6 +20,8 @@ KERNELS = {
     "envelope": ["sb_envelope.c", "sb_wire.c", "sb_json.c"],
     "surface": ["sb_surface.c", "sb_shares.c", "sb_text.c"],
     "bpe": ["sb_bpe.c", "sb_split.c", "sb_classes_table.c", "sb_text.c"],
+    "score": ["sb_vector.c", "sb_head.c", "sb_topk.c"],
+    "table": ["sb_pool.c"],
 }
 
 
@@ -29,7 +31,7 @@ def kernel(name: str, sources: list[str]) -> Extension:
         [f"src/signalbox/core/{name}.pyx", *(f"csrc/{source}" for source in sources)],
         include_dirs=["csrc"],
         depends=glob("csrc/*.h"),
-        extra_compile_args=["-std=c11", *(["-O0", "-g", *SANITIZE] if CHECKED else ["-O3"])],
+        extra_compile_args=["-std=c11", "-ffp-contract=off", *(["-O0", "-g", *SANITIZE] if CHECKED else ["-O3"])],
         extra_link_args=SANITIZE if CHECKED else [],
     )
 

@@ -34,7 +34,23 @@ def compiled_names() -> list[str]:
 
 
 def test_everything_compiled_is_seen_by_these_tests() -> None:
-    assert set(compiled_names()) == {"Bpe", "Lexicon", "Scan", "apply_edits", "read_envelope", "scan", "surface"}
+    assert set(compiled_names()) == {
+        "Bpe",
+        "EmbeddingTable",
+        "Lexicon",
+        "Scan",
+        "apply_edits",
+        "cosines",
+        "dots",
+        "normalize",
+        "read_envelope",
+        "scan",
+        "sigmoid",
+        "softmax",
+        "surface",
+        "topk",
+        "win_rate",
+    }
 
 
 @pytest.mark.parametrize("name", compiled_names())

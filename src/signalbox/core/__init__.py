@@ -1,6 +1,7 @@
 """The compiled core: what a request body says, found in C.
 
     bytes ──scan──> Scan ──.text, .edits, surface──> text, byte edits, counts
+    token ids ──EmbeddingTable.pool──> vector ──dots, cosines, win_rate──> scores ──softmax, topk──> ranked
 
 `reference` says the same in plain Python, slowly; the tests trust it. Nothing here falls back to it:
 an installation without its compiled core is broken, and says so when it is imported.
@@ -8,8 +9,10 @@ an installation without its compiled core is broken, and says so when it is impo
 
 from __future__ import annotations
 
+from signalbox.core.factorization import Factorization
 from signalbox.core.patterns import PATTERNS
 from signalbox.core.spans import Role, Span
+from signalbox.core.table_file import write_table
 from signalbox.core.vocabulary import ASKING, HARD, INSTRUCTION, NEGATION, SCRIPTS, Surface
 from signalbox.core.wrapper import Envelope
 
@@ -18,7 +21,9 @@ try:
     from signalbox.core.edits import apply_edits
     from signalbox.core.envelope import read_envelope
     from signalbox.core.scan import Scan, scan
+    from signalbox.core.score import cosines, dots, normalize, sigmoid, softmax, topk, win_rate
     from signalbox.core.surface import Lexicon, surface
+    from signalbox.core.table import EmbeddingTable
 except ImportError as problem:
     raise ImportError(
         f"the compiled core cannot be loaded ({problem}); build it with `pip install .`, or `make build` in a checkout"
@@ -32,14 +37,24 @@ __all__ = [
     "PATTERNS",
     "SCRIPTS",
     "Bpe",
+    "EmbeddingTable",
     "Envelope",
+    "Factorization",
     "Lexicon",
     "Role",
     "Scan",
     "Span",
     "Surface",
     "apply_edits",
+    "cosines",
+    "dots",
+    "normalize",
     "read_envelope",
     "scan",
+    "sigmoid",
+    "softmax",
     "surface",
+    "topk",
+    "win_rate",
+    "write_table",
 ]

@@ -14,11 +14,37 @@ from string import ascii_lowercase, ascii_uppercase
 from signalbox.core.faults import Fault, request_error
 from signalbox.core.reference_bpe import Bpe
 from signalbox.core.reference_json import Member, Node, Reader
+from signalbox.core.reference_score import (
+    EmbeddingTable,
+    cosines,
+    dots,
+    normalize,
+    sigmoid,
+    softmax,
+    topk,
+    win_rate,
+)
 from signalbox.core.reference_surface import Lexicon, surface
 from signalbox.core.spans import Role, Span
 from signalbox.types import Edit
 
-__all__ = ["KNOWN_KEYS", "Bpe", "Lexicon", "Scan", "apply_edits", "scan", "surface"]
+__all__ = [
+    "KNOWN_KEYS",
+    "Bpe",
+    "EmbeddingTable",
+    "Lexicon",
+    "Scan",
+    "apply_edits",
+    "cosines",
+    "dots",
+    "normalize",
+    "scan",
+    "sigmoid",
+    "softmax",
+    "surface",
+    "topk",
+    "win_rate",
+]
 
 KNOWN_KEYS = (
     "model", "stream", "stream_options", "messages", "input", "prompt", "system", "instructions", "tools", "functions",

@@ -20,6 +20,7 @@ up: $(VENV)/.run  ## Envoy, the sidecar and mock providers (or real ones, with O
 
 test: $(VENV)/.dev  ## every test, against a real Envoy
 	$(MAKE) -C csrc check
+	$(MAKE) -C csrc twins RUNS=20000
 	$(BIN)/python -m pytest $(ARGS)
 
 unit: $(VENV)/.dev  ## the tests that need no Envoy
@@ -39,7 +40,7 @@ build: $(VENV)/.dev  ## rebuild the compiled core in place
 sanitize: $(VENV)/.dev  ## the core's tests on a build with address and undefined-behaviour sanitizers
 	tests/core/sanitize.sh $(BIN)/python
 
-fuzz: $(VENV)/.dev  ## fuzz the scanner and the encoder for a bounded time
+fuzz: $(VENV)/.dev  ## fuzz the scanner, the encoders and the scoring kernels for a bounded time
 	$(MAKE) -C csrc fuzz
 
 bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, and the core; needs wrk

@@ -31,6 +31,7 @@ def kernel(name: str, sources: list[str]) -> Extension:
         [f"src/signalbox/core/{name}.pyx", *(f"csrc/{source}" for source in sources)],
         include_dirs=["csrc"],
         depends=glob("csrc/*.h"),
+        libraries=["m"],
         extra_compile_args=["-std=c11", "-ffp-contract=off", *(["-O0", "-g", *SANITIZE] if CHECKED else ["-O3"])],
         extra_link_args=SANITIZE if CHECKED else [],
     )

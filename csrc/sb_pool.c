@@ -32,7 +32,7 @@ static inline sb_pool_result take(const sb_table *table, const int32_t *ids, con
 static void divide(float *sum, size_t dims, double total) {
     const double scale = total > 0.0 ? 1.0 / total : 0.0;
     for (size_t d = 0; d < dims; d++) {
-        sum[d] = (float)((double)sum[d] * scale);
+        sum[d] = total > 0.0 ? (float)((double)sum[d] * scale) : 0.0f; /* no weight on an infinite row is NaN */
     }
 }
 

@@ -81,6 +81,17 @@ def test_no_ids_give_a_zero_vector_and_say_so(folder: Path) -> None:
     assert vector.tolist() == [0.0] * DIMS
 
 
+def test_rows_without_any_weight_count_for_nothing_even_if_a_broken_table_holds_infinities(
+    twin: ModuleType, folder: Path, tmp_path: Path
+) -> None:
+    data = bytearray((folder / "f32").read_bytes())
+    struct.pack_into("<f", data, 64, float("inf"))
+    (tmp_path / "table").write_bytes(data)
+    vector, empty = twin.EmbeddingTable.open(tmp_path / "table").pool(int32([0, 1]), np.zeros(2, dtype=np.float32))
+    assert empty
+    assert vector.tolist() == [0.0] * DIMS
+
+
 @pytest.mark.parametrize("core_or_twin", [core, reference], ids=["kernel", "reference"])
 @pytest.mark.parametrize("bad", [-1, ROWS, 2**31 - 1, -(2**31)])
 @pytest.mark.parametrize("place", range(6))

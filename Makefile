@@ -47,10 +47,11 @@ bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, and the core; 
 	$(BIN)/python -m benchmarks.through_envoy $(ARGS)
 	$(MAKE) bench-core
 
-bench-core: $(VENV)/.dev  ## scanner, decision, edge and collector
+bench-core: $(VENV)/.dev  ## scanner, kernels, decision, edge and collector
 	$(BIN)/python -m benchmarks.core --plot docs/plots
 	$(BIN)/python -m benchmarks.scanner
 	$(BIN)/python -m benchmarks.features
+	$(BIN)/python -m benchmarks.kernels
 	$(BIN)/python -m benchmarks.decide
 	$(BIN)/python -m benchmarks.edge
 	$(BIN)/python -m benchmarks.collector

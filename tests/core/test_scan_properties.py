@@ -16,7 +16,7 @@ from tests.core.bodies import bodies, mutated_bodies
 FACTS = (
     "model", "stream", "messages", "turns", "tools", "tool_calls", "tool_results", "tool_call_bytes", "images", "audio",
     "files", "image_bytes", "audio_bytes", "file_bytes", "roles",
-    "token_ids", "text_bytes", "depth", "max_output_tokens", "json_schema", "members", "spans",
+    "token_ids", "text_bytes", "depth", "max_output_tokens", "json_schema", "members", "spans", "passages",
 )  # fmt: skip
 
 
@@ -27,6 +27,7 @@ def outcome(scan: Any, body: bytes, **options: int) -> dict[str, Any]:
     except RequestError as error:
         return {"error": str(error), "status": error.status, "code": error.code}
     said = {name: getattr(found, name) for name in FACTS}
+    said["passage texts"] = [found.passage_text(passage.first, passage.end) for passage in found.passages]
     return {**said, "text": found.text(), "last user": found.text(last_user=True)}
 
 
@@ -59,6 +60,29 @@ def test_scan_agrees_with_the_reference_on_broken_requests_to_the_byte(body: byt
 @settings(max_examples=400, deadline=None)
 def test_exactly_what_is_not_json_is_called_invalid_json(body: bytes) -> None:
     assert (outcome(core.scan, body).get("code") == "invalid_json") == (not is_json(body))
+
+
+@given(bodies(), st.integers(-2, 6), st.integers(-2, 6))
+@settings(max_examples=200, deadline=None)
+def test_any_run_of_spans_has_the_text_the_reference_says_or_the_same_refusal(
+    body: bytes, first: int, end: int
+) -> None:
+    def said(scan: Any) -> object:
+        try:
+            return scan(body).passage_text(first, end)
+        except (RequestError, ValueError) as error:
+            return str(error)
+
+    assert said(core.scan) == said(reference.scan)
+
+
+@given(bodies())
+@settings(max_examples=200, deadline=None)
+def test_passages_are_all_the_text_in_order(body: bytes) -> None:
+    said = outcome(core.scan, body)
+    if "passages" in said:
+        assert b"\n".join(said["passage texts"]) == said["text"]
+        assert [passage.text_bytes for passage in said["passages"]] == list(map(len, said["passage texts"]))
 
 
 @given(bodies(), st.integers(1, 8))

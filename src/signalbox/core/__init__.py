@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from signalbox.core.factorization import Factorization
 from signalbox.core.patterns import PATTERNS
-from signalbox.core.spans import Role, Span
+from signalbox.core.spans import Passage, Role, Span
 from signalbox.core.table_file import write_table
 from signalbox.core.vocabulary import ASKING, HARD, INSTRUCTION, NEGATION, SCRIPTS, Surface
 from signalbox.core.wrapper import Envelope
@@ -41,6 +41,7 @@ __all__ = [
     "Envelope",
     "Factorization",
     "Lexicon",
+    "Passage",
     "Role",
     "Scan",
     "Span",

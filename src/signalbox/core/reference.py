@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from string import ascii_lowercase, ascii_uppercase
 
 from signalbox.core.faults import Fault, request_error
@@ -25,7 +26,7 @@ from signalbox.core.reference_score import (
     win_rate,
 )
 from signalbox.core.reference_surface import Lexicon, surface
-from signalbox.core.spans import Role, Span
+from signalbox.core.spans import Passage, Role, Span
 from signalbox.types import Edit
 
 __all__ = [
@@ -116,6 +117,20 @@ class Scan:
             for span, text in zip(self.spans, self.texts, strict=True)
             if not last_user or (span.turn == self.last_user_turn and span.role == Role.USER)
         )
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        found, first = [], 0
+        for (turn, role), run in groupby(self.spans, key=lambda span: (span.turn, span.role)):
+            end = first + len(list(run))
+            found.append(Passage(turn, role, first, end, len(self.passage_text(first, end))))
+            first = end
+        return tuple(found)
+
+    def passage_text(self, first: int, end: int) -> bytes:
+        if not 0 <= first < end <= len(self.spans):
+            raise ValueError(f"no passage [{first}, {end}): expected a part of the {len(self.spans)} spans found")
+        return b"\n".join(self.texts[first:end])
 
     def edits(self, *, drop: frozenset[str] = frozenset(), include_usage: bool = False) -> tuple[Edit, ...]:
         for name in drop:

@@ -14,3 +14,4 @@ cdef class Scan:
     cdef dict members_cache
     cdef int run(self, Py_ssize_t max_depth) except -1
     cdef const uint8_t *bytes_at(self) noexcept
+    cdef void write_spans(self, const uint8_t *body, Py_ssize_t first, Py_ssize_t end, uint8_t *out) noexcept nogil

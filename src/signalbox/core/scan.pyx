@@ -23,7 +23,7 @@ from .c_text cimport sb_text_size, sb_text_unescape, sb_text_write
 from signalbox.types import Edit
 
 from .faults import Fault, request_error
-from .spans import Role, Span
+from .spans import Passage, Role, Span
 
 cdef Py_ssize_t DEFAULT_MAX_DEPTH = 128
 cdef enum:
@@ -33,6 +33,8 @@ cdef Py_ssize_t NOGIL_BYTES = 8192  # below this, giving the GIL away and taking
 
 KNOWN_KEYS = tuple(sb_key_name(key).decode() for key in range(SB_KEY_COUNT))
 cdef dict KEY_NUMBERS = {name: number for number, name in enumerate(KNOWN_KEYS)}
+
+cdef tuple ROLES = tuple(Role)
 
 # By sb_edit_kind; None stands for the model.
 cdef tuple EDIT_TEXTS = (
@@ -189,6 +191,47 @@ cdef class Scan:
             Span(at[i].text.start, at[i].text.end, at[i].turn, Role(at[i].role))
             for i in range(self.found.span_count)
         ])
+
+    @property
+    def passages(self):
+        cdef sb_span *at = self.spans_at
+        cdef uint32_t first = 0, end
+        cdef size_t size
+        found = []
+        while first < self.found.span_count:
+            end = first
+            size = 0
+            while end < self.found.span_count and at[end].turn == at[first].turn and at[end].role == at[first].role:
+                size += at[end].text.text_bytes + 1
+                end += 1
+            found.append(Passage(at[first].turn, ROLES[at[first].role], first, end, size - 1))
+            first = end
+        return tuple(found)
+
+    def passage_text(self, Py_ssize_t first, Py_ssize_t end):
+        if not 0 <= first < end <= <Py_ssize_t> self.found.span_count:
+            raise ValueError(f"no passage [{first}, {end}): expected a part of the {self.found.span_count} spans found")
+        cdef Py_ssize_t i, size = end - first - 1
+        for i in range(first, end):
+            size += self.spans_at[i].text.text_bytes
+        out = PyBytes_FromStringAndSize(NULL, size)
+        cdef uint8_t *at = <uint8_t *> PyBytes_AS_STRING(out)
+        cdef const uint8_t *body = self.bytes_at()
+        if size < NOGIL_BYTES:
+            self.write_spans(body, first, end, at)
+        else:
+            with nogil:
+                self.write_spans(body, first, end, at)
+        return out
+
+    cdef void write_spans(self, const uint8_t *body, Py_ssize_t first, Py_ssize_t end, uint8_t *out) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(first, end):
+            if i > first:
+                out[0] = 10  # a newline between two
+                out += 1
+            out += sb_text_unescape(body + self.spans_at[i].text.start,
+                                    self.spans_at[i].text.end - self.spans_at[i].text.start, out)
 
     def text(self, *, bint last_user=False):
         cdef size_t size = sb_text_size(&self.found, self.spans_at, last_user)

@@ -26,3 +26,16 @@ class Span(NamedTuple):
     end: int
     turn: int
     role: Role
+
+
+class Passage(NamedTuple):
+    """What one role says in one turn: the spans [first, end) of a scan, which follow each other.
+
+    text_bytes: length of their text once unescaped and joined by newlines, as `Scan.passage_text` returns it.
+    """
+
+    turn: int
+    role: Role
+    first: int
+    end: int
+    text_bytes: int

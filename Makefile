@@ -52,6 +52,7 @@ bench-core: $(VENV)/.dev  ## scanner, kernels, decision, edge and collector
 	$(BIN)/python -m benchmarks.scanner
 	$(BIN)/python -m benchmarks.features
 	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.trim
 	$(BIN)/python -m benchmarks.decide
 	$(BIN)/python -m benchmarks.edge
 	$(BIN)/python -m benchmarks.collector

@@ -1,0 +1,105 @@
+"""How long does trimming a conversation take, against encoding all of it to know where to cut?
+
+    python -m benchmarks.trim [--seconds S] [--tokenizer FILE]
+
+The rival encodes each message and keeps the newest that fit: what a router does that cuts in token space without
+windows. Both use the same tokenizer, a small byte-level BPE trained on this repository's documents unless another
+tokenizer.json is given, and take turns on the same bodies. The scan is timed with neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks.environment import describe
+from benchmarks.scanner import SENTENCES
+from signalbox.core import Scan, scan
+from signalbox.trim import Encoder, Frame, HuggingFaceEncoder, Trimmer
+
+SIZES = {"220 KB": 220_000, "1 MB": 1_000_000}
+BUDGETS = (256, 512, 2048)
+FRAME = Frame(before=b"Choose the route that fits the conversation.\n\n", after=b"\n\nRoute:")
+SHAPES = {"200 turns": 200, "one turn": 1}
+
+
+def small_encoder() -> Encoder:
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=8000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    texts = [path.read_text() for path in sorted(Path("docs").glob("*.md"))]
+    tokenizer.train_from_iterator([*texts, *SENTENCES], trainer)
+    return HuggingFaceEncoder(tokenizer.to_str())
+
+
+def conversation(size: int, turns: int, dice: random.Random) -> Scan:
+    """A chat of about `size` bytes with a reminder from a harness in every tenth turn."""
+    messages = []
+    for number in range(turns):
+        text = "<system-reminder>\nThe date is today.\n</system-reminder>\n" if number % 10 == 0 else ""
+        while len(text) < size // turns:
+            text += dice.choice(SENTENCES)
+        messages.append({"role": "assistant" if number % 2 else "user", "content": text})
+    return scan(json.dumps({"model": "auto", "messages": messages}, ensure_ascii=False).encode())
+
+
+def encode_everything(request: Scan, encoder: Encoder, budget: int) -> list[bytes]:
+    kept: list[bytes] = []
+    left = budget
+    for passage in reversed(request.passages):
+        text = request.passage_text(passage.first, passage.end)
+        ends = encoder.ends(text)
+        if left > 0:
+            kept.append(text if len(ends) <= left else text[: ends[left - 1]])
+        left -= len(ends)
+    return kept
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=1.0, help="time per line")
+    parser.add_argument("--tokenizer", type=Path, metavar="FILE", help="a tokenizer.json")
+    options = parser.parse_args()
+    encoder = HuggingFaceEncoder.open(options.tokenizer) if options.tokenizer else small_encoder()
+    print(describe("tokenizers"))
+    print(
+        f"{'body':>8} {'shape':>10} {'budget':>7} {'used':>7} {'trim ms':>9} {'one count ms':>13} "
+        f"{'encode all ms':>14} {'ratio':>7}"
+    )
+    for label, size in SIZES.items():
+        for shape, turns in SHAPES.items():
+            request = conversation(size, turns, random.Random(1))
+            for budget in BUDGETS:
+                trimmer = Trimmer(encoder, budget, FRAME)
+                trimmed = trimmer.trim(request)
+                work: dict[str, Callable[[], object]] = {
+                    "trim": partial(trimmer.trim, request),
+                    "count": partial(encoder.count, trimmed.prompt),
+                    "all": partial(encode_everything, request, encoder, budget),
+                }
+                samples: dict[str, list[float]] = {name: [] for name in work}
+                deadline = time.perf_counter() + options.seconds
+                while time.perf_counter() < deadline or not samples["all"]:
+                    for name, call in work.items():
+                        begin = time.perf_counter_ns()
+                        call()
+                        samples[name].append((time.perf_counter_ns() - begin) / 1e6)
+                p50 = {name: statistics.median(taken) for name, taken in samples.items()}
+                print(
+                    f"{label:>8} {shape:>10} {budget:>7} {trimmed.tokens / budget:>7.1%} {p50['trim']:>9.2f} "
+                    f"{p50['count']:>13.2f} {p50['all']:>14.1f} {p50['all'] / p50['trim']:>6.1f}x"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What trimming asks of a tokenizer, and the `tokenizers` library behind that interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Protocol
+
+from signalbox.errors import RouterError, SetupError
+
+
+class Encoder(Protocol):
+    """A tokenizer without its special tokens. Text is valid UTF-8; the same text always gives the same tokens."""
+
+    def count(self, text: bytes) -> int:
+        """Number of tokens."""
+
+    def ends(self, text: bytes) -> Sequence[int]:
+        """For each token in order, the byte of `text` at which what it stands for ends.
+
+        Never decreasing, at most len(text). May point inside a character, as byte-level tokens do, and skip
+        text that gives no token, as white space does in BERT.
+        """
+
+
+class HuggingFaceEncoder:
+    """An `Encoder` over a tokenizer.json, read by the `tokenizers` library.
+
+    The file's truncation, padding and template are switched off: they would count what is not in the text.
+    Special tokens spelled out in the text count as the library reads them, as one token each.
+    """
+
+    def __init__(self, tokenizer_json: str) -> None:
+        """Raises SetupError if `tokenizers` is not installed, RouterError if it cannot read the JSON."""
+        try:
+            from tokenizers import Tokenizer
+        except ImportError as problem:
+            raise SetupError("the Python package `tokenizers` is missing; fix: pip install tokenizers") from problem
+        try:
+            self._tokenizer = Tokenizer.from_str(tokenizer_json)
+        except Exception as problem:  # the library raises Exception itself
+            raise RouterError(f"not a tokenizer.json that `tokenizers` can read: {problem}") from problem
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+
+    @classmethod
+    def open(cls, path: Path) -> HuggingFaceEncoder:
+        """Read a tokenizer.json. Raises as the constructor does, and RouterError if the file cannot be read."""
+        try:
+            return cls(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as problem:
+            raise RouterError(f"{path}: cannot read the tokenizer: {problem}") from problem
+        except RouterError as problem:
+            raise RouterError(f"{path}: {problem}") from problem
+
+    def count(self, text: bytes) -> int:
+        # Batches of one: unlike `encode`, they give the GIL away while they work.
+        [encoding] = self._tokenizer.encode_batch_fast([text.decode()], add_special_tokens=False)
+        return len(encoding)
+
+    def ends(self, text: bytes) -> Sequence[int]:
+        string = text.decode()
+        [encoding] = self._tokenizer.encode_batch([string], add_special_tokens=False)
+        characters = accumulate((end for _, end in encoding.offsets), max)
+        if len(string) == len(text):
+            return list(characters)
+        at_byte = reached = 0
+        ends = []
+        for end in characters:
+            if end > reached:
+                at_byte += len(string[reached:end].encode())
+                reached = end
+            ends.append(at_byte)
+        return ends

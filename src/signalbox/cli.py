@@ -77,6 +77,15 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     route.add_argument("-H", "--header", action="append", default=[], metavar="NAME: VALUE", help="request header")
     route.add_argument("--explain", action="store_true", help="every step, not only the outcome")
+    route.add_argument(
+        "--router-tokenizer",
+        type=Path,
+        metavar="FILE",
+        help="also say what a router model with this tokenizer.json reads",
+    )
+    route.add_argument(
+        "--router-budget", type=_count, default=512, metavar="N", help="tokens that model reads (default 512)"
+    )
     route.set_defaults(command=_route)
 
     mock = commands.add_parser("mock", help="run mock providers")
@@ -171,7 +180,7 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _route(options: argparse.Namespace) -> int:
-    from signalbox.decide.explain import route_once
+    from signalbox.decide.explain import route_once, router_prompt
 
     body = sys.stdin.buffer.read() if str(options.file) == "-" else options.file.read_bytes()
     headers = {}
@@ -182,6 +191,8 @@ def _route(options: argparse.Namespace) -> int:
         headers[name.strip().lower()] = value.strip()
     try:
         outcome = route_once(options.policy, body, options.endpoint, headers, explain=options.explain)
+        if options.router_tokenizer is not None:
+            outcome = {**outcome, "router_prompt": router_prompt(body, options.router_tokenizer, options.router_budget)}
     except RequestError as refusal:
         print(
             json.dumps({"refused": {"status": refusal.status, "code": refusal.code, "message": str(refusal)}}, indent=2)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from signalbox.cli import main
+from tests.unit.trim.encoders import body, wordpiece
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 POLICY = EXAMPLES / "cost.yaml"
@@ -61,6 +62,26 @@ def test_route_prints_the_decision_and_explains_it(tmp_path: Path, capsys: pytes
     assert decision["chain"]
     assert main(["route", str(body), "--policy", str(POLICY), "--explain"]) == 0
     assert json.loads(capsys.readouterr().out)["decision"]["chain"] == decision["chain"]
+
+
+def test_route_says_what_a_router_model_would_read_without_the_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer, request = tmp_path / "tokenizer.json", tmp_path / "body.json"
+    wordpiece().save(str(tokenizer))
+    request.write_bytes(body(("user", "<bash-stdout>ok</bash-stdout>the router " * 999), ("assistant", "a decision")))
+    words = ["route", str(request), "--policy", str(POLICY), "--router-tokenizer", str(tokenizer)]
+    assert main([*words, "--router-budget", "128"]) == 0
+    printed = capsys.readouterr().out
+    read = json.loads(printed)["router_prompt"]
+    assert 0.97 * 128 <= read["tokens"] <= read["budget"] == 128
+    [question] = read["kept"]
+    assert (question["turn"], question["role"]) == (1, "user")
+    assert question["cut_bytes"] > 5000
+    assert question["harness_bytes"] >= 999 * len("<bash-stdout>ok</bash-stdout>")
+    assert "the router" not in printed
+    assert main([*words, "--router-budget", "20"]) != 0
+    assert "fix: a budget of" in capsys.readouterr().err
 
 
 def test_route_says_why_a_request_would_be_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

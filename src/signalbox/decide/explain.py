@@ -9,9 +9,10 @@ from pathlib import Path
 from signalbox.core import scan
 from signalbox.decide.pipeline import Pipeline, describe
 from signalbox.decide.trace import Trace
-from signalbox.errors import SetupError
+from signalbox.errors import RouterError, SetupError
 from signalbox.features.extract import extract
 from signalbox.policy.load import load_policy
+from signalbox.trim import HuggingFaceEncoder, Trimmer
 from signalbox.types import Case, Endpoint, ParsedRequest, Signals
 
 DECISION_ID = "sb-offline"
@@ -32,3 +33,31 @@ def route_once(policy: Path, body: bytes, endpoint: str, headers: Mapping[str, s
     signals = Signals(DECISION_ID, time.time(), headers.get(AFFINITY_HEADER, DECISION_ID))
     case = Case(request, extract(request), signals)
     return pipeline.explain(case) if explain else describe(pipeline.decide(case))
+
+
+def router_prompt(body: bytes, tokenizer: Path, budget: int) -> Trace:
+    """Return what a router model with this tokenizer.json would read of a request: how much of which turn, no text.
+
+    budget: tokens. Raises RequestError for a body that cannot be parsed; SetupError for a tokenizer that cannot be
+    read, a budget too small, or if the `tokenizers` library is missing.
+    """
+    try:
+        trimmer = Trimmer(HuggingFaceEncoder.open(tokenizer), budget)
+    except RouterError as problem:
+        raise SetupError(str(problem)) from problem
+    trimmed = trimmer.trim(scan(body))
+    return {
+        "budget": budget,
+        "tokens": trimmed.tokens,
+        "dropped_messages": trimmed.dropped_messages,
+        "kept": [
+            {
+                "turn": piece.turn,
+                "role": piece.role.name.lower(),
+                "bytes": len(piece.text),
+                "cut_bytes": piece.cut_bytes,
+                "harness_bytes": piece.harness_bytes,
+            }
+            for piece in trimmed.pieces
+        ],
+    }

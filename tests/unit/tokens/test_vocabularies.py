@@ -1,0 +1,249 @@
+"""Counts equal those of the packages that publish a vocabulary, and lie within the bounds."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signalbox.tokens.patterns import PATTERNS
+from signalbox.tokens.tokenizer import LONGEST_SPACE_RUN_BYTES, NFC_FACTOR, Bounds, Tokenizer, UncountableError
+from signalbox.tokens.vocabulary import VocabularyError, huggingface_bounds, load_tokenizer
+from tests.unit.tokens.published import folder, openai
+from tests.unit.tokens.texts import TEXTS, mixtures
+
+EVERY = [*TEXTS.values(), *mixtures(300)]
+
+
+def check(tokenizer: Tokenizer, reference: Any, texts: list[str] = EVERY) -> None:
+    """Same counts as `reference(text)`, all of them inside the bounds."""
+    bounds = tokenizer.bounds
+    for text in texts:
+        raw = text.encode()
+        count = tokenizer.count(raw)
+        assert count == reference(text), text
+        assert bounds.lower(len(raw)) <= count, text
+        if bounds.has_upper:
+            assert count <= bounds.upper(len(raw)), text
+
+
+@pytest.mark.parametrize("name", ["o200k", "cl100k"])
+def test_openai_counts_equal_those_of_tiktokens_own_encodings(name: str) -> None:
+    path, tokenizer = openai(name)
+    tiktoken = pytest.importorskip("tiktoken")
+    public = pytest.importorskip("tiktoken_ext.openai_public")
+    from tiktoken.load import load_tiktoken_bpe
+
+    with pytest.MonkeyPatch.context() as patch:  # the published definition, with the file in place of a download
+        patch.setattr(public, "load_tiktoken_bpe", lambda url, expected_hash=None: load_tiktoken_bpe(str(path)))
+        published = tiktoken.Encoding(**getattr(public, f"{name}_base")())
+    check(tokenizer, lambda text: len(published.encode(text, disallowed_special=())))
+
+
+def test_llama_counts_equal_those_of_metas_package() -> None:
+    file = folder("llama_models") / "llama3/tokenizer.model"
+    tiktoken = pytest.importorskip("tiktoken")
+    from tiktoken.load import load_tiktoken_bpe
+
+    assert PATTERNS["llama3"] in (file.parent / "tokenizer.py").read_text()
+    published = tiktoken.Encoding(
+        "llama3", pat_str=PATTERNS["llama3"], mergeable_ranks=load_tiktoken_bpe(str(file)), special_tokens={}
+    )
+    check(load_tokenizer(file, pattern="llama3"), lambda text: len(published.encode_ordinary(text)))
+    assert PATTERNS["llama4"] in (file.parents[1] / "llama4/tokenizer.py").read_text()
+
+
+def test_qwen_counts_equal_those_of_alibabas_package() -> None:
+    home = folder("dashscope")
+    tiktoken = pytest.importorskip("tiktoken")
+    from tiktoken.load import load_tiktoken_bpe
+
+    assert PATTERNS["qwen2"] in (home / "tokenizers/qwen_tokenizer.py").read_text()
+    file = home / "resources/qwen.tiktoken"
+    published = tiktoken.Encoding(
+        "qwen", pat_str=PATTERNS["qwen2"], mergeable_ranks=load_tiktoken_bpe(str(file)), special_tokens={}
+    )
+    check(
+        load_tokenizer(file, pattern="qwen2"),
+        lambda text: len(published.encode_ordinary(unicodedata.normalize("NFC", text))),
+    )
+
+
+@pytest.mark.parametrize("name", ["tekken_240718.json", "tekken_240911.json"])
+def test_tekken_counts_equal_those_of_mistral_common(name: str) -> None:
+    file = folder("mistral_common") / "data" / name
+    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+
+    published = Tekkenizer.from_file(file)
+    check(load_tokenizer(file), lambda text: len(published.encode(text, bos=False, eos=False)))
+
+
+@pytest.mark.parametrize("name", ["tokenizer.model.v1", "mistral_instruct_tokenizer_240323.model.v3"])
+def test_sentencepiece_counts_equal_those_of_mistral_common(name: str) -> None:
+    file = folder("mistral_common") / "data" / name
+    pytest.importorskip("sentencepiece")
+    from mistral_common.tokens.tokenizers.sentencepiece import SentencePieceTokenizer
+
+    published = SentencePieceTokenizer(file)
+    tokenizer = load_tokenizer(file)
+    assert tokenizer.bounds.has_upper
+    check(tokenizer, lambda text: len(published.encode(text, bos=False, eos=False)))
+
+
+def test_tokenizer_json_counts_equal_those_of_the_tokenizers_library() -> None:
+    file = folder("litellm") / "litellm_core_utils/tokenizers/deepseek_tokenizer.json"
+    published = pytest.importorskip("tokenizers").Tokenizer.from_file(str(file))
+    tokenizer = load_tokenizer(file)
+    assert tokenizer.bounds.has_upper
+    check(tokenizer, lambda text: len(published.encode(text, add_special_tokens=False).ids))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small byte-level tokenizer.json that truncates and pads, as some published ones do."""
+    library = pytest.importorskip("tokenizers")
+    tokenizer = library.Tokenizer(library.models.BPE())
+    tokenizer.normalizer = library.normalizers.NFC()
+    tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=True)
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=600,
+        initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<|end|>"],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXTS.values(), trainer)
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=4)
+    file = tmp_path_factory.mktemp("trained") / "tokenizer.json"
+    tokenizer.save(str(file))
+    return file
+
+
+def test_truncation_and_padding_of_a_tokenizer_json_do_not_change_counts(trained: Path) -> None:
+    published = pytest.importorskip("tokenizers").Tokenizer.from_file(str(trained))
+    published.no_truncation()
+    published.no_padding()
+    tokenizer = load_tokenizer(trained)
+    assert tokenizer.bounds == Bounds(tokenizer.bounds.longest_token_bytes, NFC_FACTOR, 1)
+    check(tokenizer, lambda text: len(published.encode(text, add_special_tokens=False).ids))
+
+
+@given(st.text(max_size=400))
+def test_any_text_counts_within_the_bounds(text: str) -> None:
+    _, tokenizer = openai("o200k")
+    raw = text.encode("utf-8", "replace")
+    assert tokenizer.bounds.lower(len(raw)) <= tokenizer.count(raw) <= tokenizer.bounds.upper(len(raw))
+
+
+def test_composing_a_character_changes_its_size_by_no_more_than_the_factor() -> None:
+    for code in (*range(0xD800), *range(0xE000, 0x110000)):
+        source = chr(code)
+        composed = unicodedata.normalize("NFC", source)
+        size, composed_size = len(source.encode()), len(composed.encode())
+        assert size <= NFC_FACTOR * composed_size
+        assert composed_size <= NFC_FACTOR * size
+        if composed == source:  # the longest text that composes to it
+            assert len(unicodedata.normalize("NFD", source).encode()) <= NFC_FACTOR * size
+
+
+@pytest.mark.parametrize("character", [" ", "\n", "\u3000", "\u2003"])
+def test_a_run_of_white_space_is_counted_or_refused_but_never_a_panic(character: str) -> None:
+    _, tokenizer = openai("o200k")
+    size = len(character.encode())
+    assert tokenizer.count(character.encode() * ((LONGEST_SPACE_RUN_BYTES - 1) // size)) > 0
+    with pytest.raises(UncountableError):
+        tokenizer.count(b"x" + character.encode() * (LONGEST_SPACE_RUN_BYTES // size + 1) + b"x")
+
+
+BYTES = [chr(0x100 + byte) for byte in range(256)]
+BYTE_LEVEL: dict[str, Any] = {
+    "model": {"type": "BPE", "vocab": {token: number for number, token in enumerate([*BYTES, "abcde"])}},
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False},
+}
+FALLBACK: dict[str, Any] = {
+    "model": {
+        "type": "BPE",
+        "byte_fallback": True,
+        "vocab": {t: n for n, t in enumerate([*(f"<0x{byte:02X}>" for byte in range(256)), "▁", "▁▁▁▁▁▁▁▁"])},
+    },
+    "normalizer": {
+        "type": "Sequence",
+        "normalizers": [
+            {"type": "Prepend", "prepend": "▁"},
+            {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (BYTE_LEVEL, Bounds(5, 1, 0)),
+        ({**BYTE_LEVEL, "normalizer": {"type": "NFC"}}, Bounds(5, NFC_FACTOR, 0)),
+        ({**BYTE_LEVEL, "added_tokens": [{"content": "<|longer|>"}]}, Bounds(10, 1, 0)),
+        ({**BYTE_LEVEL, "added_tokens": [{"content": "<|x|>", "lstrip": True}]}, Bounds(0, 1, 0)),
+        (FALLBACK, Bounds(8, 1, 1)),
+        ({**BYTE_LEVEL, "normalizer": {"type": "NFKC"}}, Bounds()),
+        ({**BYTE_LEVEL, "normalizer": {"type": "Strip"}}, Bounds()),
+        ({**FALLBACK, "model": {**FALLBACK["model"], "byte_fallback": False}}, Bounds()),
+        ({"model": {"type": "WordPiece", "vocab": {}}}, Bounds()),
+        ({"model": {"type": "Unigram", "vocab": []}}, Bounds()),
+    ],
+)
+def test_only_shapes_with_a_proof_get_bounds(data: dict[str, Any], expected: Bounds) -> None:
+    assert huggingface_bounds(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "pattern", "words"),
+    [
+        (b"", "o200k", "no known vocabulary format"),
+        (b"<html>not found</html>", "o200k", "no known vocabulary format"),
+        (b"version https://git-lfs.github.com/spec/v1\noid 1\n", "o200k", "no known vocabulary format"),
+        (b"AA== 0\nnot a line\n", "o200k", "TOKEN RANK"),
+        (b"AA== 0\nAQ== 1\n", "o200k", "lacks 254 of the 256"),
+        (b"AA== 0\nAQ== 1\n", None, "`pattern`"),
+        (b"{}", None, "huggingface"),
+        (b'{"config": {"default_vocab_size": 3}}', None, "tekken"),
+        (b"\n\x03abc", None, "sentencepiece"),
+    ],
+)
+def test_a_file_that_is_no_vocabulary_is_named_as_such(
+    tmp_path: Path, content: bytes, pattern: str | None, words: str
+) -> None:
+    for library in ("tokenizers", "sentencepiece", "tiktoken"):
+        pytest.importorskip(library)
+    file = tmp_path / "vocabulary"
+    file.write_bytes(content)
+    with pytest.raises(VocabularyError, match=words):
+        load_tokenizer(file, pattern=pattern)
+
+
+def test_a_missing_library_is_an_error_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
+    file = tmp_path / "tokenizer.json"
+    file.write_text(json.dumps(BYTE_LEVEL))
+    with pytest.raises(VocabularyError, match=r"signalbox\[tokens\]"):
+        load_tokenizer(file)
+
+
+def test_a_missing_file_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(VocabularyError, match="No such file"):
+        load_tokenizer(tmp_path / "nowhere")
+
+
+def test_a_file_is_read_again_only_when_it_changed(trained: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "tokenizer.json"
+    copy.write_bytes(trained.read_bytes())
+    first = load_tokenizer(copy)
+    assert load_tokenizer(copy) is first
+    copy.write_bytes(trained.read_bytes() + b"\n")
+    assert load_tokenizer(copy) is not first

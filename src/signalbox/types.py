@@ -243,6 +243,14 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenCount:
+    """Tokens of one prompt as one candidate counts them."""
+
+    tokens: int
+    estimated: bool  # not proved: no tokenizer, or no published rule for a part of the prompt
+
+
+@dataclass(frozen=True, slots=True)
 class Signals:
     """What the world tells: the clock, the dice and whoever measured something.
 
@@ -300,3 +308,4 @@ class Decision:
     privacy: Privacy
     removed: Mapping[str, str] = field(default_factory=dict)  # model -> the filter that removed it
     rule: str = ""  # name of the rule that decided, if one did
+    counts: Mapping[str, TokenCount] = field(default_factory=dict)  # model of the chain -> its prompt's tokens

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from signalbox.decide.counts import Counts
 from signalbox.decide.filters import FILTERS, Demands
 from signalbox.decide.headers import header_says
 from signalbox.decide.pipeline import Pipeline, describe
@@ -27,6 +29,7 @@ demands = st.builds(
     endpoint=st.sampled_from(Endpoint),
     privacy=st.sampled_from(Privacy),
     features=features(BASE),
+    counts=st.just(Counts(make_case(), {})),
     models=names_or_nothing,
     only=providers_or_nothing,
     ignore=providers_or_nothing,
@@ -117,7 +120,8 @@ def test_shuffling_candidates_never_changes_the_cheapest(policy, features, order
     every = make_candidates(policy)
     in_order = tuple(every.values())
     shuffled = tuple(every[name] for name in order)
-    assert rank_cheapest(in_order, features) == rank_cheapest(shuffled, features)
+    counts = Counts(replace(make_case(), features=features), {})
+    assert rank_cheapest(in_order, features, counts) == rank_cheapest(shuffled, features, counts)
 
 
 SESSIONS = [f"session-{number}" for number in range(10_000)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from signalbox.decide.counts import Counts
 from signalbox.decide.members import read_name_list, read_own_member
 from signalbox.errors import RequestError
 from signalbox.types import Candidate, Case, Endpoint, Features, ParsedRequest, Privacy, Refusal
@@ -27,6 +28,7 @@ class Demands:
     endpoint: Endpoint
     privacy: Privacy
     features: Features
+    counts: Counts
     models: tuple[str, ...] | None  # the body's `models`: only these, in this order
     only: tuple[str, ...] | None  # the body's `provider.only`
     ignore: tuple[str, ...] | None  # the body's `provider.ignore`
@@ -35,7 +37,7 @@ class Demands:
 Filter = Callable[[Candidates, Demands], Candidates]
 
 
-def read_demands(case: Case, privacy: Privacy) -> Demands:
+def read_demands(case: Case, privacy: Privacy, counts: Counts) -> Demands:
     """Return the demands of a request. Raises RequestError when `models` or `provider` is malformed."""
     request = case.request
     members = request.scan.members
@@ -44,7 +46,7 @@ def read_demands(case: Case, privacy: Privacy) -> Demands:
         models = read_name_list(read_own_member(request, "models"), "models")
     if "provider" in members:
         only, ignore = _read_provider(request)
-    return Demands(request.endpoint, privacy, case.features, models, only, ignore)
+    return Demands(request.endpoint, privacy, case.features, counts, models, only, ignore)
 
 
 def _read_provider(request: ParsedRequest) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
@@ -126,20 +128,32 @@ def keep_output(candidates: Candidates, demands: Demands) -> Candidates:
 def keep_context(candidates: Candidates, demands: Demands) -> Candidates:
     """Those whose window holds the prompt and the answer reserved for; an unknown window holds anything.
 
-    An estimate errs on the high side, so it moves requests to roomier models but does not turn one away
-    that may fit: when no window is large enough by the estimate, the widest stay if they hold the prompt
-    at its smallest, the estimate divided by `ESTIMATE_SLACK`.
+    Where a candidate's tokenizer is known its own count decides, taken only as far as bounds leave it open. An
+    estimate errs on the high side, so it moves requests to roomier models but does not turn one away that may
+    fit: when no window is large enough, the widest of those estimated stay if they hold the prompt at its
+    smallest, the estimate divided by `ESTIMATE_SLACK`.
     """
     features = demands.features
     reserved = features.output_tokens or 0
-    needed = features.prompt_tokens + reserved
-    kept = [c for c in candidates if c.context_tokens is None or needed <= c.context_tokens]
-    if kept or not features.tokens_estimated or not candidates:
+    kept, guessed = [], []
+    for candidate in candidates:
+        if candidate.context_tokens is None:
+            kept.append(candidate)
+            continue
+        room = candidate.context_tokens - reserved
+        fits = demands.counts.fits(candidate, room)
+        if fits is None:
+            fits = features.prompt_tokens <= room
+        if fits:
+            kept.append(candidate)
+        elif features.tokens_estimated and not demands.counts.is_exact(candidate):
+            guessed.append(candidate)
+    if kept or not guessed:
         return _same_or(kept, candidates)
-    widest = max(c.context_tokens or 0 for c in candidates)
+    widest = max(c.context_tokens or 0 for c in guessed)
     if features.prompt_tokens // ESTIMATE_SLACK + reserved > widest:
         return ()
-    return _same_or([c for c in candidates if c.context_tokens == widest], candidates)
+    return _same_or([c for c in guessed if c.context_tokens == widest], candidates)
 
 
 def _same_or(kept: list[Candidate], candidates: Candidates) -> Candidates:

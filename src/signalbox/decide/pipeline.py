@@ -6,9 +6,11 @@ resolve -> rules -> complexity -> default -> filters -> rank -> chain
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from signalbox.decide.catalog import CompiledRouter
+from signalbox.decide.counts import Counts, compile_counters
 from signalbox.decide.filters import FILTERS, MAX_ATTEMPTS, Demands, read_demands
 from signalbox.decide.headers import HeaderPairs, local_only_pairs, matching_header
 from signalbox.decide.members import OWN_MEMBERS
@@ -20,6 +22,7 @@ from signalbox.decide.split import Split
 from signalbox.decide.trace import Trace
 from signalbox.errors import RequestError
 from signalbox.policy.schema import Policy
+from signalbox.tokens.counter import Counter
 from signalbox.types import Candidate, Case, Decision, Features, Privacy, Reason
 
 Candidates = tuple[Candidate, ...]
@@ -29,12 +32,14 @@ Candidates = tuple[Candidate, ...]
 class Pipeline:
     """Everything of a policy that decisions need, compiled once. Immutable, so threads may share it.
 
+    counters: models whose tokenizer is known, by name.
     drops: top-level body members that are ours and no provider's.
     """
 
     resolver: Resolver
     local_only: HeaderPairs
     max_attempts: int
+    counters: Mapping[str, Counter] = field(default_factory=dict)
     drops: frozenset[str] = OWN_MEMBERS
 
     @classmethod
@@ -44,6 +49,7 @@ class Pipeline:
             resolver=compile_resolver(policy),
             local_only=local_only_pairs(policy.privacy),
             max_attempts=policy.gateway.max_attempts,
+            counters=compile_counters(policy),
         )
 
     def decide(self, case: Case) -> Decision:
@@ -93,7 +99,8 @@ class Pipeline:
             trace["privacy"] = {"privacy": privacy.value, "header": header}
 
         removed: dict[str, str] = {}
-        demands = read_demands(case, privacy)
+        counts = Counts(case, self.counters)
+        demands = read_demands(case, privacy, counts)
         kept = _filter(pool, demands, removed, trace)
         chain = _rank(pool, kept, demands, trace)
         if len(chain) > self.max_attempts:
@@ -108,6 +115,7 @@ class Pipeline:
             privacy=privacy,
             removed=removed,
             rule=rule,
+            counts=counts.of(chain),
         )
 
 
@@ -135,17 +143,22 @@ def _rank(pool: Pool, kept: Candidates, demands: Demands, trace: Trace | None) -
         prefer, chain = "requested", rank_as_requested(kept, demands.models)
     elif pool.prefer == "cheapest":
         own = tuple(candidate for candidate in kept if candidate.model in pool.names)
-        prefer, chain = pool.prefer, rank_cheapest(own, demands.features) + kept[len(own) :]
+        prefer, chain = pool.prefer, rank_cheapest(own, demands.features, demands.counts) + kept[len(own) :]
     else:
         prefer, chain = pool.prefer, kept
     if trace is not None:
+        for candidate in chain:  # the order is settled; whoever asks why wants the numbers as well
+            demands.counts.settle(candidate)
+        tokens = demands.counts.of(chain)
         trace["ranking"] = {
             "prefer": prefer,
             "candidates": [
                 {
                     "model": candidate.model,
                     "provider": candidate.provider,
-                    "expected_usd": expected_usd(candidate, demands.features),
+                    "prompt_tokens": tokens[candidate.model].tokens,
+                    "estimated": tokens[candidate.model].estimated,
+                    "expected_usd": expected_usd(candidate, demands.features, tokens[candidate.model].tokens),
                     "fallback": candidate.model not in pool.names,
                 }
                 for candidate in chain

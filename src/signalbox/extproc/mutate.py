@@ -139,12 +139,20 @@ def _decision_metadata(
         )
         + member("edits", _edit_list(edits))
         + member("id", string_value(decision.id))
-        + number_member("prompt_tokens", features.prompt_tokens)
+        + _token_members(decision, features.prompt_tokens)
         + number_member("decide_us", decide_us)
     )
     if not math.isnan(features.complexity):  # could not be computed, and JSON has no NaN
         members += number_member("complexity", features.complexity)
     return _metadata(members)
+
+
+def _token_members(decision: Decision, estimate: int) -> bytes:
+    """Encode the first candidate's prompt tokens, and whether that is an estimate; the estimate where none counted."""
+    first = decision.counts.get(decision.chain[0].model)
+    return number_member("prompt_tokens", first.tokens if first else estimate) + member(
+        "tokens_estimated", bool_value(first.estimated if first else True)
+    )
 
 
 # Both caches below are keyed by names a policy chose, so they stay small; the bound is for a process that

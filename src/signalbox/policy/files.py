@@ -9,13 +9,35 @@ from signalbox.errors import Problem
 from signalbox.policy.document import Document
 from signalbox.policy.references import mapping, sections
 from signalbox.policy.wording import Loc, quoted
+from signalbox.tokens.catalogue import SHIPPED
+from signalbox.tokens.vocabulary import VocabularyError, check_vocabulary
 
 _LIMIT_BYTES = 1024 * 1024  # a bundle of all public authorities has 200 KiB
 
 
 def file_problems(document: Document) -> list[Problem]:
-    """Warnings only: on another machine, in CI or before a Secret is mounted, the files are not there yet."""
-    return list(_problems(document))
+    """Warnings for what is missing: on another machine, in CI or before a Secret is mounted, files are not there yet.
+
+    A vocabulary that is there and cannot be used is an error: counts would silently become estimates.
+    """
+    return [*_problems(document), *_vocabulary_problems(document)]
+
+
+def _vocabulary_problems(document: Document) -> Iterator[Problem]:
+    for name, tokenizer in sections(document.data, "tokenizers"):
+        path, kind, pattern = (tokenizer.get(key) for key in ("file", "format", "pattern"))
+        if not isinstance(path, str) or not path:
+            continue
+        if pattern is None and name in SHIPPED:
+            pattern = SHIPPED[name].pattern
+        severity = "error" if Path(path).exists() else "warning"
+        try:
+            check_vocabulary(Path(path), kind, pattern)
+        except (VocabularyError, ValueError) as problem:  # ValueError: a path with a null character
+            found, fix = (problem.found, problem.fix) if isinstance(problem, VocabularyError) else ("is no path", "")
+            loc: Loc = ("tokenizers", name, "file")
+            expected = "a readable vocabulary"
+            yield document.problem(loc, f"{quoted(path)} {found}", expected, fix, severity=severity)
 
 
 def _problems(document: Document) -> Iterator[Problem]:

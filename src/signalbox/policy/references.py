@@ -23,7 +23,14 @@ ROUTER_PREFIXES = ("router:", "router/")
 RESERVED_PROVIDER_PREFIX = "signalbox-"
 """A provider is also the name of an Envoy cluster, and these are the sidecar's own."""
 
-_SECTION_OF = {"model": "models", "alias": "aliases", "router": "routers", "provider": "providers", "task": "tasks"}
+_SECTION_OF = {
+    "model": "models",
+    "alias": "aliases",
+    "router": "routers",
+    "provider": "providers",
+    "task": "tasks",
+    "tokenizer": "tokenizers",
+}
 _SHARED = ("model", "alias", "router")  # what a client may put into `model`
 
 
@@ -70,7 +77,9 @@ class _Names:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self._data = data
-        self._known = {kind: tuple(mapping(data.get(_SECTION_OF[kind]))) for kind in (*_SHARED, "provider")}
+        self._known = {
+            kind: tuple(mapping(data.get(_SECTION_OF[kind]))) for kind in (*_SHARED, "provider", "tokenizer")
+        }
         self._tasks = {router: _task_names(content) for router, content in sections(data, "routers")}
 
     def problem(self, document: Document, use: _Use) -> Problem | None:
@@ -121,6 +130,7 @@ def _uses(data: Mapping[str, Any]) -> Iterator[_Use]:
     for name, model in sections(data, "models"):
         loc: Loc = ("models", name)
         yield from _one(model, "provider", loc, ("provider",))
+        yield from _one(model, "tokenizer", loc, ("tokenizer",))
         yield from _many(model, "fallback", loc, ("model",))
     for name, target in mapping(data.get("aliases")).items():
         if isinstance(target, str):

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from signalbox.tokens.templates import TemplateName
+from signalbox.tokens.vocabulary import Format
 from signalbox.types import Endpoint, InOut, Modality
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
@@ -152,6 +154,19 @@ class ModelPrice(Section):
     output: float = Field(ge=0, le=10_000, allow_inf_nan=False, description="USD per million completion tokens.")
 
 
+class TokenizerFile(Section):
+    """A vocabulary on this machine, and how prompts are written for it."""
+
+    file: str = Field(min_length=1, description="Vocabulary file; read when the policy is loaded.")
+    format: Format | None = Field(default=None, description="What the file holds. Default: what its bytes say.")
+    pattern: Literal["cl100k", "llama3", "llama4", "o200k", "qwen2"] | None = Field(
+        default=None, description="How text is cut into words; files in tiktoken's format do not say."
+    )
+    template: TemplateName | None = Field(
+        default=None, description="Chat template. Default: that of the model's family, or of the tokenizer's name."
+    )
+
+
 class Model(Section):
     """A model of a provider, with the facts that decide whether it can take a request."""
 
@@ -170,6 +185,9 @@ class Model(Section):
     json_schema: bool = Field(default=True, description="Can be held to a JSON schema.")
     endpoints: tuple[Endpoint, ...] | None = Field(
         default=None, description="API calls it answers, if fewer than its provider serves."
+    )
+    tokenizer: Name | None = Field(
+        default=None, description="Name of an entry of `tokenizers`. Default: by the model's name, else an estimate."
     )
     price: ModelPrice | None = Field(default=None, description="Its price. Default: unknown, never counted as free.")
     fallback: tuple[Name, ...] = Field(
@@ -364,6 +382,9 @@ class Policy(Section):
     gateway: Gateway = Field(default_factory=Gateway, description="How Envoy listens and what it allows.")
     providers: dict[ProviderName, Provider] = Field(min_length=1, description="Places that serve models, by name.")
     models: dict[Name, Model] = Field(min_length=1, description="Models, by the name clients use.")
+    tokenizers: dict[Name, TokenizerFile] = Field(
+        default_factory=dict, description="Vocabularies for exact token counts, by name."
+    )
     aliases: dict[Name, Name | Weights] = Field(
         default_factory=dict, description="Other names: of a model or router, or weighted models (A/B, canary)."
     )

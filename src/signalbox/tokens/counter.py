@@ -25,6 +25,9 @@ CACHED_TEXTS = 65_536  # about 9 MB of digests and counts
 MIN_CACHED_BYTES = 64  # shorter texts are counted faster than they are hashed
 TOKENS_PER_UNKNOWN_IMAGE = 1600
 
+FRAME, PREAMBLE = 64, 512
+"""Bytes and special tokens templates add to a message and to a prompt, at most; the longest preamble has 71."""
+
 
 class CountCache:
     """Counts of texts by the hash of their bytes: no text is kept. Bounded; the oldest go first. Thread-safe."""
@@ -76,8 +79,25 @@ class RequestCounts:
 
     def fits(self, counter: Counter | None, limit: int) -> bool | None:
         """Whether the prompt has at most `limit` tokens; None when only an estimate can say. See `is_exact`."""
+        if counter is not None and counter not in self._prompts and self._is_small(counter, limit):
+            return True
         prompt = self._prompt(counter)
         return None if prompt is None else prompt.fits(limit)
+
+    def _is_small(self, counter: Counter, limit: int) -> bool:
+        """Whether the bytes of the whole body prove that the prompt fits, with nothing parsed.
+
+        All text of a prompt without tools and media stands in the body, where escapes only make it longer; a template
+        adds less than `FRAME` bytes and special tokens a message and `PREAMBLE` to a prompt.
+        """
+        scan = self._request.scan
+        if counter.cache is None or scan.tools or scan.tool_calls or scan.tool_results:
+            return False
+        if scan.images or scan.audio or scan.files:
+            return False
+        bounds = counter.cache.tokenizer.bounds
+        size = len(self._request.body) + (FRAME + bounds.extra_tokens * 4) * (scan.messages + 1) + PREAMBLE
+        return bounds.has_upper and bounds.upper(size) <= limit
 
     def is_exact(self, counter: Counter | None) -> bool:
         """Whether answers for this candidate rest on published rules alone."""
@@ -96,7 +116,7 @@ class RequestCounts:
 
     def count(self, counter: Counter | None) -> TokenCount:
         """Return what is known by now: exact after `settle`, else the estimate moved inside the bounds."""
-        prompt = self._prompt(counter)
+        prompt = self._prompts.get(counter) if counter is not None else None
         if prompt is None:
             return TokenCount(self._estimate, estimated=True)
         if prompt.is_settled:

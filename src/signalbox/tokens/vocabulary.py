@@ -47,6 +47,16 @@ def load_tokenizer(path: Path, kind: Format | None = None, pattern: str | None =
     kind: what is in the file; by default the file says. pattern: name of the split pattern, for tiktoken's format.
     Raises VocabularyError.
     """
+    return _load(path, _identity(path), kind, pattern)
+
+
+def check_vocabulary(path: Path, kind: Format | None = None, pattern: str | None = None) -> None:
+    """Raise VocabularyError if the file cannot be used. Nothing is kept: the supervisor checks, workers load."""
+    _load.__wrapped__(path, _identity(path), kind, pattern)
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """What changes when a file does. Raises VocabularyError for one that is missing or far too large."""
     try:
         status = path.stat()
     except (OSError, ValueError) as problem:
@@ -56,7 +66,7 @@ def load_tokenizer(path: Path, kind: Format | None = None, pattern: str | None =
         raise VocabularyError(
             f"has {status.st_size} bytes", f"check which file this is: {MAX_VOCABULARY_BYTES} is most"
         )
-    return _load(path, (status.st_ino, status.st_size, status.st_mtime_ns), kind, pattern)
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=16)  # a reload of the policy must not read 30 vocabularies again; the key changes with the file
@@ -66,6 +76,8 @@ def _load(path: Path, identity: tuple[int, int, int], kind: Format | None, patte
     except OSError as problem:
         raise VocabularyError(f"cannot be read: {problem.strerror}", "correct its owner or mode") from problem
     kind = kind or find_format(content)
+    if kind not in _LOADERS or not (pattern is None or pattern in PATTERNS):
+        raise VocabularyError(f"has the format {kind!r} and the pattern {pattern!r}", f"known: {', '.join(_LOADERS)}")
     try:
         return _LOADERS[kind](content, pattern)
     except VocabularyError:

@@ -136,7 +136,14 @@ def test_an_explanation_shows_every_step_as_json():
     ]
     [ranked] = shown["ranking"]["candidates"]
     expected = (case.features.prompt_tokens * 3 + 300 * 15) / 1e6
-    assert ranked == {"model": "acme-large", "provider": "acme", "expected_usd": expected, "fallback": False}
+    assert ranked == {
+        "model": "acme-large",
+        "provider": "acme",
+        "prompt_tokens": case.features.prompt_tokens,
+        "estimated": True,
+        "expected_usd": expected,
+        "fallback": False,
+    }
     assert shown["decision"]["chain"] == ["acme-large"]
 
 

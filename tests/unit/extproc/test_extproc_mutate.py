@@ -112,6 +112,7 @@ def test_the_metadata_says_exactly_what_was_decided(
         "policy": policy,
         "stream": stream,
         "prompt_tokens": 12,
+        "tokens_estimated": True,
         "complexity": 0.25,
         "decide_us": decide_us,
     }

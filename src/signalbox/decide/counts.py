@@ -1,0 +1,120 @@
+"""Token counts of one request for a policy's candidates: which counter each has, and what a decision may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from signalbox.policy.schema import Model, Policy
+from signalbox.tokens.catalogue import SHIPPED, Family, find_family, find_shipped, template_of
+from signalbox.tokens.counter import CountCache, Counter, RequestCounts
+from signalbox.tokens.templates import TemplateName
+from signalbox.tokens.tokenizer import Tokenizer
+from signalbox.tokens.vocabulary import VocabularyError, load_tokenizer
+from signalbox.types import Candidate, Case, TokenCount
+
+
+def compile_counters(policy: Policy) -> dict[str, Counter]:
+    """Return model -> counter, for the models whose tokenizer is known and can be loaded.
+
+    A vocabulary that cannot be loaded here costs exactness, not requests: whoever loads a policy reports it.
+    """
+    caches: dict[int, CountCache] = {}
+    counters = {}
+    for name, model in policy.models.items():
+        found = _tokenizer(name, model, policy)
+        if found is not None:
+            tokenizer, template, family = found
+            cache = caches.setdefault(id(tokenizer), CountCache(tokenizer))
+            counters[name] = Counter(cache, template, family.images if family else None)
+    return counters
+
+
+def _tokenizer(name: str, model: Model, policy: Policy) -> tuple[Tokenizer, TemplateName | None, Family | None] | None:
+    family = find_family(model.name or name)
+    vocabulary = model.tokenizer or (family.vocabulary if family else "")
+    spec = policy.tokenizers.get(vocabulary)
+    try:
+        if spec is not None:
+            pattern = spec.pattern or (SHIPPED[vocabulary].pattern if vocabulary in SHIPPED else None)
+            tokenizer = load_tokenizer(Path(spec.file), spec.format, pattern)
+        elif (shipped := find_shipped(vocabulary)) is not None:
+            tokenizer = load_tokenizer(shipped[0], pattern=shipped[1])
+        else:
+            return None
+    except VocabularyError:
+        return None
+    template = spec.template if spec else None
+    if template is None:
+        template = family.template if family and family.vocabulary else template_of(vocabulary)
+    return tokenizer, template, family
+
+
+class Counts:
+    """The counts one decision works with. Made anew for each, so nothing is shared between threads."""
+
+    def __init__(self, case: Case, counters: Mapping[str, Counter]) -> None:
+        self._request = RequestCounts(case.request, case.features.prompt_tokens)
+        self._counters = counters
+
+    def fits(self, candidate: Candidate, limit: int) -> bool | None:
+        """Whether the prompt has at most `limit` tokens; None when only the estimate can say."""
+        return self._request.fits(self._counters.get(candidate.model), limit)
+
+    def is_exact(self, candidate: Candidate) -> bool:
+        """Whether counts for this candidate are proved rather than estimated."""
+        return self._request.is_exact(self._counters.get(candidate.model))
+
+    def settle(self, candidate: Candidate) -> None:
+        """Count to the end for this candidate."""
+        self._request.settle(self._counters.get(candidate.model))
+
+    def count(self, candidate: Candidate) -> TokenCount:
+        """Return what is known so far."""
+        return self._request.count(self._counters.get(candidate.model))
+
+    def of(self, candidates: Iterable[Candidate]) -> dict[str, TokenCount]:
+        """Return model -> what is known so far."""
+        return {candidate.model: self.count(candidate) for candidate in candidates}
+
+    def settle_order(self, candidates: tuple[Candidate, ...], reserved: float) -> None:
+        """Count as far as sorting by cost needs: only where two candidates' costs overlap within bounds.
+
+        reserved: tokens of the answer each is expected to write.
+        """
+        priced = [candidate for candidate in candidates if candidate.price is not None]
+        for at, first in enumerate(priced):
+            for second in priced[at + 1 :]:
+                if not self._is_ordered(first, second, reserved):
+                    self.settle(first)
+                    self.settle(second)
+
+    def _is_ordered(self, first: Candidate, second: Candidate, reserved: float) -> bool:
+        counters = [self._counters.get(candidate.model) for candidate in (first, second)]
+        if counters[0] == counters[1]:
+            # The same number of tokens for both: two straight lines, in order if they are at both ends.
+            low, high = self._range(first)
+            ends = [_usd(first, tokens, reserved) - _usd(second, tokens, reserved) for tokens in (low, high)]
+            return low == high or min(ends) > 0 or max(ends) < 0 or ends == [0, 0]
+        (low, high), (least, most) = self._range(first), self._range(second)
+        return (
+            _usd(first, high, reserved) < _usd(second, least, reserved)
+            or _usd(second, most, reserved) < _usd(first, low, reserved)
+            or (low == high and least == most)
+        )
+
+    def _range(self, candidate: Candidate) -> tuple[int, int]:
+        """Bounds on the prompt's tokens; where nothing bounds them, the number counted or estimated."""
+        counter = self._counters.get(candidate.model)
+        found = self._request.range(counter)
+        if found is None:
+            self._request.settle(counter)
+            found = self._request.range(counter)
+        tokens = self._request.count(counter).tokens
+        return found or (tokens, tokens)
+
+
+def _usd(candidate: Candidate, prompt_tokens: int, output_tokens: float) -> float:
+    """Cost in millionths of a dollar; the candidate has a price."""
+    assert candidate.price is not None
+    return prompt_tokens * candidate.price.input_usd_per_mtok + output_tokens * candidate.price.output_usd_per_mtok

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from signalbox.core import scan
 from signalbox.tokens.counter import MAX_COUNTED_BYTES, CountCache, Counter, RequestCounts
 from signalbox.tokens.images import openai_tiles
+from signalbox.tokens.templates import TemplateName
 from signalbox.tokens.tokenizer import Bounds, UncountableError
 from signalbox.types import Endpoint, ParsedRequest, TokenCount
 from tests.unit.tokens.bodies import TOOL, image_part, make_request, png
@@ -63,6 +64,33 @@ def test_a_count_is_exact_once_settled() -> None:
     counts.settle(counter)
     assert counts.count(counter) == TokenCount(2 + 201 + 3 + 3, estimated=False)
     assert counts.is_exact(counter)
+
+
+class Bytes(Words):
+    """The finest tokenizer there can be: one token a byte."""
+
+    def count(self, text: bytes) -> int:
+        self.asked.append(text)
+        return len(text)
+
+
+@pytest.mark.parametrize("template", get_args(TemplateName))
+@given(
+    st.lists(st.tuples(st.sampled_from(["system", "user", "assistant", "tool", ""]), st.text(max_size=9)), max_size=9)
+)
+def test_the_size_of_the_body_bounds_the_count_under_every_template(
+    template: TemplateName, turns: list[tuple[str, str]]
+) -> None:
+    request = make_request([{"role": role, "content": text} for role, text in turns])
+    counter = Counter(CountCache(Bytes()), template, None)
+    counts = RequestCounts(request, 0)
+    counts.settle(counter)
+    exact = counts.count(counter).tokens
+    for limit in (exact - 1, exact):
+        # Whatever settles it, body size or bounds or tokens, the answer is that of the count.
+        assert RequestCounts(request, 0).fits(counter, limit) is (exact <= limit)
+    scale = RequestCounts(request, 0)
+    assert scale.fits(Counter(CountCache(Bytes()), template, None), exact + len(request.body) + 64 * 12 + 512) is True
 
 
 @given(st.lists(st.text(max_size=80), min_size=1, max_size=6), st.integers(0, 400))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import struct
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalbox.tokens.catalogue import find_family
+from signalbox.tokens.catalogue import find_family, find_shipped
 from signalbox.tokens.images import (
     ANTHROPIC,
     GEMINI,
@@ -151,3 +153,18 @@ def test_the_catalogue_knows_the_family_of_a_model(model: str, vocabulary: str, 
 @pytest.mark.parametrize("model", ["house-7b", "qwen3.5-next", "gpt-2", "gpt-oss-120b", "o300", "gpt-4000"])
 def test_a_name_nobody_knows_has_no_family(model: str) -> None:
     assert find_family(model) is None
+
+
+def test_a_vocabulary_an_installed_package_ships_is_found_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "dashscope"
+    (package / "resources").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "resources/qwen.tiktoken").write_text("AA== 0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "dashscope", raising=False)
+    assert find_shipped("qwen2") == (package / "resources/qwen.tiktoken", "qwen2")
+    (package / "resources/qwen.tiktoken").unlink()
+    assert find_shipped("qwen2") is None
+    assert find_shipped("no-such-vocabulary") is None

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signalbox.features.tokens import estimate_prompt_tokens
 from signalbox.tokens.patterns import PATTERNS
 from signalbox.tokens.tokenizer import LONGEST_SPACE_RUN_BYTES, NFC_FACTOR, Bounds, Tokenizer, UncountableError
 from signalbox.tokens.vocabulary import VocabularyError, huggingface_bounds, load_tokenizer
+from tests.unit.tokens.bodies import make_request
 from tests.unit.tokens.published import folder, openai
-from tests.unit.tokens.texts import TEXTS, mixtures
+from tests.unit.tokens.texts import SCRIPTS, TEXTS, mixtures
 
 EVERY = [*TEXTS.values(), *mixtures(300)]
 
@@ -247,3 +249,12 @@ def test_a_file_is_read_again_only_when_it_changed(trained: Path, tmp_path: Path
     assert load_tokenizer(copy) is first
     copy.write_bytes(trained.read_bytes() + b"\n")
     assert load_tokenizer(copy) is not first
+
+
+@pytest.mark.parametrize("name", ["o200k", "cl100k"])
+@pytest.mark.parametrize("text", [*SCRIPTS, "code", "data"])
+def test_the_estimate_is_within_its_stated_bound_of_the_true_count(name: str, text: str) -> None:
+    _, tokenizer = openai(name)
+    raw = TEXTS[text].encode() * 40
+    estimate = estimate_prompt_tokens(make_request([{"role": "user", "content": TEXTS[text] * 40}]).scan)
+    assert estimate / 3 <= tokenizer.count(raw) <= estimate * 2

@@ -14,7 +14,7 @@ from signalbox.core.patterns import PATTERNS, pattern_number
 from signalbox.core.ranks import check_ranks, parse_ranks
 
 # Python's `re` knows no \p{...}. One character stands for all of a class beyond ASCII, and the expressions name it.
-UPPER, LOWER, LETTER, MARK, NUMBER, SPACE, OTHER = "ÀßªM²\u00a0¡".replace("M", "\u0300")
+UPPER, LOWER, LETTER, MARK, NUMBER, SPACE, OTHER = "À", "ß", "ª", "\u0300", "²", "\u00a0", "¡"
 STAND_INS = {"Lu": UPPER, "Lt": UPPER, "Ll": LOWER, "Lm": LETTER, "Lo": LETTER, "M": MARK, "N": NUMBER}
 SETS = {
     r"\p{L}": f"A-Za-z{UPPER}{LOWER}{LETTER}ſ",

@@ -51,7 +51,7 @@ class Conversation:
     doubts: set[str] = field(default_factory=set)
 
 
-def read_conversation(body: bytes, scan: Scan, endpoint: Endpoint) -> Conversation:
+def read_conversation(body: bytes | memoryview, scan: Scan, endpoint: Endpoint) -> Conversation:
     """Return the conversation of a scanned body. Raises ValueError for numbers too long for Python to read."""
     found = Conversation()
     members = scan.members
@@ -86,9 +86,9 @@ def read_conversation(body: bytes, scan: Scan, endpoint: Endpoint) -> Conversati
     return found
 
 
-def _cut_images(body: bytes, start: int, end: int, scan: Scan) -> bytes:
+def _cut_images(body: bytes | memoryview, start: int, end: int, scan: Scan) -> bytes:
     """A member's bytes, long base64 shortened unless it is text a model reads (it could be, pasted into a prompt)."""
-    value = body[start:end]
+    value = bytes(body[start:end])
     if not scan.images or scan.tool_calls or len(value) < HEADER_CHARS:
         return value
     texts = {span.start - start for span in cast("CompiledScan", scan).spans}

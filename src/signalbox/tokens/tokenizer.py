@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from signalbox import core
 from signalbox.errors import SignalboxError
 
 LONGEST_SPACE_RUN_BYTES = 200_000
@@ -76,21 +77,31 @@ class Tokenizer(Protocol):
         """
 
 
-class TiktokenTokenizer:
-    """Byte-level BPE through `tiktoken`, which lets other threads run meanwhile. Special tokens in a text are text."""
+class CompiledTokenizer:
+    """Byte-level BPE with a published split pattern, in the compiled core. Special tokens in a text are text."""
 
-    def __init__(self, encoding: Any, longest_token_bytes: int, *, nfc: bool = False) -> None:
-        self.bounds = Bounds(longest_token_bytes, NFC_FACTOR if nfc else 1)
-        self._encode: Callable[[str], list[int]] = encoding.encode_ordinary
+    def __init__(self, bpe: core.Bpe, *, nfc: bool = False) -> None:
+        self.bounds = Bounds(bpe.longest_token_bytes, NFC_FACTOR if nfc else 1)
+        self._bpe = bpe
         self._nfc = nfc
+
+    def count(self, text: bytes) -> int:
+        if self._nfc and not text.isascii():
+            text = unicodedata.normalize("NFC", text.decode("utf-8", "replace")).encode()
+        return self._bpe.count(text)
+
+
+class TiktokenTokenizer:
+    """Byte-level BPE with a pattern of its own (tekken) through `tiktoken`. Special tokens in a text are text."""
+
+    def __init__(self, encoding: Any, longest_token_bytes: int) -> None:
+        self.bounds = Bounds(longest_token_bytes, 1)
+        self._encode: Callable[[str], list[int]] = encoding.encode_ordinary
 
     def count(self, text: bytes) -> int:
         if len(text) >= LONGEST_SPACE_RUN_BYTES:
             _refuse_long_space(text)
-        decoded = text.decode("utf-8", "replace")
-        if self._nfc:
-            decoded = unicodedata.normalize("NFC", decoded)
-        return len(self._encode(decoded))
+        return len(self._encode(text.decode("utf-8", "replace")))
 
 
 class HuggingFaceTokenizer:

@@ -14,11 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from signalbox import core
 from signalbox.errors import SignalboxError
 from signalbox.tokens.patterns import NFC_PATTERNS, PATTERNS
 from signalbox.tokens.tokenizer import (
     NFC_FACTOR,
     Bounds,
+    CompiledTokenizer,
     HuggingFaceTokenizer,
     SentencePieceTokenizer,
     TiktokenTokenizer,
@@ -120,7 +122,8 @@ def _load_tiktoken(content: bytes, pattern: str | None) -> Tokenizer:
         }
     except (ValueError, binascii.Error) as problem:
         raise VocabularyError("has a line that is not TOKEN RANK, the token in base64", "check the file") from problem
-    return _byte_level(ranks, PATTERNS[pattern], nfc=pattern in NFC_PATTERNS)
+    _require_bytes(ranks)
+    return CompiledTokenizer(core.Bpe(ranks, pattern=PATTERNS[pattern]), nfc=pattern in NFC_PATTERNS)
 
 
 def _load_tekken(content: bytes, pattern: str | None) -> Tokenizer:
@@ -128,16 +131,16 @@ def _load_tekken(content: bytes, pattern: str | None) -> Tokenizer:
     config = data["config"]
     size = config["default_vocab_size"] - config["default_num_special_tokens"]
     ranks = {base64.b64decode(entry["token_bytes"]): entry["rank"] for entry in data["vocab"][:size]}
-    return _byte_level(ranks, config["pattern"])
+    _require_bytes(ranks)
+    encoding = _library("tiktoken").Encoding(
+        "signalbox", pat_str=config["pattern"], mergeable_ranks=ranks, special_tokens={}, explicit_n_vocab=None
+    )
+    return TiktokenTokenizer(encoding, max(map(len, ranks)))
 
 
-def _byte_level(ranks: dict[bytes, int], pattern: str, *, nfc: bool = False) -> Tokenizer:
+def _require_bytes(ranks: dict[bytes, int]) -> None:
     if missing := sum(bytes([byte]) not in ranks for byte in range(256)):
         raise VocabularyError(f"lacks {missing} of the 256 single bytes", "the file seems to be cut off; copy it again")
-    encoding = _library("tiktoken").Encoding(
-        "signalbox", pat_str=pattern, mergeable_ranks=ranks, special_tokens={}, explicit_n_vocab=None
-    )
-    return TiktokenTokenizer(encoding, max(map(len, ranks)), nfc=nfc)
 
 
 def _load_huggingface(content: bytes, pattern: str | None) -> Tokenizer:

@@ -92,7 +92,7 @@ def test_qwen_chats_count_as_their_whole_text_does(template: Any, default: str) 
     tiktoken = pytest.importorskip("tiktoken")
     from tiktoken.load import load_tiktoken_bpe
 
-    from signalbox.tokens.patterns import PATTERNS
+    from signalbox.core import PATTERNS
 
     ranks = load_tiktoken_bpe(str(file))
     marks = {mark: len(ranks) + at for at, mark in enumerate(("<|endoftext|>", "<|im_start|>", "<|im_end|>"))}
@@ -112,7 +112,7 @@ def test_llama_chats_count_as_their_whole_text_does() -> None:
     tiktoken = pytest.importorskip("tiktoken")
     from tiktoken.load import load_tiktoken_bpe
 
-    from signalbox.tokens.patterns import PATTERNS
+    from signalbox.core import PATTERNS
 
     ranks = load_tiktoken_bpe(str(file))
     names = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")

@@ -39,6 +39,9 @@ static sb_edit remove_member(const sb_member *member, bool in_tail) {
 /* The edit that asks for usage in a streamed answer. False if none is needed or possible. */
 static bool ask_for_usage(const sb_scan *scan, uint64_t drop, sb_edit *out) {
     const sb_member *options = &scan->members[SB_KEY_STREAM_OPTIONS];
+    if (scan->odd_stream_options) {
+        return false; /* ours beside it would be the pair that the scanner refuses */
+    }
     if (!has(scan, SB_KEY_STREAM_OPTIONS) || is_dropped(scan, drop, SB_KEY_STREAM_OPTIONS)) {
         /* At the front, because the comma behind it is right whatever follows: `model` always stays. */
         *out = (sb_edit){scan->brace + 1, 0, SB_EDIT_USAGE_MEMBER};

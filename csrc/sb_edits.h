@@ -26,8 +26,8 @@ typedef struct {
 /* Edits for a body that scanned without fault, left to right and disjoint, into out[0..SB_MAX_EDITS).
  * Returns their number: one for the value of `model`; one per member whose bit (1 << SB_KEY_...) is
  * set in `drop`, taking key, value and one comma; and, if include_usage and the body streams, one so
- * that it asks for token usage, unless it says something about that itself. SB_KEY_MODEL may not be
- * in `drop`. */
+ * that it asks for token usage, unless it says something about that itself, be it under a key in
+ * other letter case. SB_KEY_MODEL may not be in `drop`. */
 size_t sb_edits(const sb_scan *scan, uint64_t drop, bool include_usage, sb_edit *out);
 
 #endif

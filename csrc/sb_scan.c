@@ -127,11 +127,9 @@ static bool read_stream_options(sb_walk *w) {
         return false;
     }
     for (bool first = true; (more = sb_json_next_member(json, first, &key)) > 0; first = false) {
-        if (sb_read_key(w, &key, OPTIONS_NAMES, SB_LENGTH(OPTIONS_NAMES), &keys) >= 0) {
-            w->out->stream_options = SB_OPTIONS_USAGE;
-        } else if (w->out->stream_options == SB_OPTIONS_EMPTY) {
-            w->out->stream_options = SB_OPTIONS_FILLED;
-        }
+        sb_read_key(w, &key, OPTIONS_NAMES, SB_LENGTH(OPTIONS_NAMES), &keys);
+        /* In any letter case: some provider would read it, and a second one beside it is ambiguous. */
+        w->out->stream_options = keys != 0 ? SB_OPTIONS_USAGE : SB_OPTIONS_FILLED;
         if (!sb_json_skip(json)) {
             return false;
         }
@@ -265,6 +263,8 @@ static bool read_body(sb_walk *w) {
     if (previous != NULL) {
         previous->after = json->separator;
     }
+    out->odd_stream_options =
+        (keys >> SB_KEY_STREAM_OPTIONS & 1) != 0 && out->members[SB_KEY_STREAM_OPTIONS].value_end == 0;
     if (out->fault == SB_OK && out->members[SB_KEY_MODEL].value_end == 0) {
         sb_complain(w, SB_MODEL_MISSING, out->brace);
     }

@@ -93,6 +93,7 @@ typedef struct {
     bool stream;
     bool json_schema;
     sb_options stream_options;
+    bool odd_stream_options;   /* the body has that key in other letter case, as `Stream_Options`, and only so */
     int32_t max_output_tokens; /* largest of the three limits; beyond INT32_MAX it is INT32_MAX */
 
     uint32_t messages; /* objects in `messages`; objects and strings in a list `input` */

@@ -12,7 +12,7 @@ KEYS = (
     "model", "stream", "stream_options", "messages", "input", "prompt", "system", "instructions", "tools", "functions",
     "response_format", "text", "output_format", "output_config", "max_tokens", "max_completion_tokens", "metadata",
     "models", "provider", "routing_preference", "reasoning", "thinking", "temperature", "Model",
-    "MODEL", "Stream", "meſſages", "max_to\u212aens", "",
+    "MODEL", "Stream", "Stream_Options", "meſſages", "max_to\u212aens", "",
 )  # fmt: skip
 PART_TYPES = (
     "text", "input_text", "output_text", "image_url", "image", "input_image", "input_audio", "file", "document",
@@ -88,7 +88,10 @@ members = st.one_of(
     st.tuples(st.sampled_from(["input", "prompt"]), texts | st.lists(texts | st.integers() | st.lists(st.integers()))),
     st.tuples(st.sampled_from(["system", "instructions"]), contents),
     st.tuples(st.just("stream"), mostly(st.booleans())),
-    st.tuples(st.just("stream_options"), mostly(pairs_of(st.sampled_from(["include_usage", "x"]), scalars, 2))),
+    st.tuples(
+        st.just("stream_options"),
+        mostly(pairs_of(st.sampled_from(["include_usage", "Include_Usage", "x"]), scalars, 2)),
+    ),
     st.tuples(st.sampled_from(["tools", "functions"]), st.lists(anything, max_size=2)),
     st.tuples(st.sampled_from(["response_format", "output_format"]), formats),
     st.tuples(st.sampled_from(["text", "output_config"]), pairs_of(st.just("format"), formats, 1)),

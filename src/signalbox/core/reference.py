@@ -153,12 +153,19 @@ class Scan:
 
     def _usage_edits(self, kept: list[Member]) -> Iterator[Edit]:
         options = next((member.value for member in kept if member.key.text == "stream_options"), None)
+        spellings = {member.key.text for member in self.root.members if _folded(member) == "stream_options"}
+        if spellings - {"stream_options"}:
+            return
         if options is None:
             yield Edit(self.root.start + 1, 0, '"stream_options":{"include_usage":true},')
         elif options.kind == "null":
             yield Edit(options.start, 4, '{"include_usage":true}')
-        elif options.kind == "object" and all(member.key.text != "include_usage" for member in options.members):
+        elif options.kind == "object" and all(_folded(member) != "include_usage" for member in options.members):
             yield Edit(options.start + 1, 0, '"include_usage":true' + ("," if options.members else ""))
+
+
+def _folded(member: Member) -> str:
+    return member.key.text.translate(FOLDED)
 
 
 def scan(body: bytes | memoryview, *, max_depth: int = 128) -> Scan:
@@ -221,7 +228,7 @@ class Walk:
         """The named members in order; complains about the second of a name, whatever its letter case."""
         seen = set()
         for member in node.members:
-            name = member.key.text.translate(FOLDED)
+            name = _folded(member)
             if name in names:
                 is_exact = member.key.text == name
                 if name in seen:

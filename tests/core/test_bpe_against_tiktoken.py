@@ -1,24 +1,19 @@
-"""The kernel against tiktoken: every code point, fuzzed texts, and the published vocabularies where installed."""
+"""The kernel against tiktoken: every code point, fuzzed texts, and the published vocabularies."""
 
 from __future__ import annotations
 
 import random
-from importlib.util import find_spec
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import tiktoken
 
 from signalbox.core import PATTERNS, Bpe
 from signalbox.core.ranks import parse_ranks
 from tests.core.tokenizer_texts import ALL_CODES, fuzzed_text, small_ranks
-
-tiktoken: ModuleType = pytest.importorskip("tiktoken", reason="needs the package tiktoken: pip install '.[test]'")
+from tests.published import OPENAI, openai_file
 
 TEXTS = 1500
-# Named by tiktoken after the SHA-1 of where they are published; litellm ships them under these names.
-PUBLISHED = {"cl100k": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4", "o200k": "fb374d419588a4632f3f557e76b4b70aebbca790"}
 
 
 def theirs(ranks: dict[bytes, int], pattern: str) -> Any:
@@ -36,13 +31,9 @@ def test_fuzzed_texts_have_the_ids_that_tiktoken_gives(pattern: str) -> None:
     assert differing(small_ranks(), pattern, seed=11) == []
 
 
-@pytest.mark.parametrize("pattern", PUBLISHED)
+@pytest.mark.parametrize("pattern", OPENAI)
 def test_fuzzed_texts_have_the_published_ids(pattern: str) -> None:
-    package = find_spec("litellm")
-    if package is None or package.origin is None:
-        pytest.skip("needs the vocabularies in the package litellm: pip install litellm")
-    folder = Path(package.origin).parent / "litellm_core_utils" / "tokenizers"
-    assert differing(parse_ranks((folder / PUBLISHED[pattern]).read_bytes()), pattern, seed=12) == []
+    assert differing(parse_ranks(openai_file(pattern).read_bytes()), pattern, seed=12) == []
 
 
 @pytest.mark.parametrize("pattern", ["cl100k", "o200k"])

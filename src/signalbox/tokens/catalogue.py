@@ -34,6 +34,7 @@ class Shipped:
 
 
 _GPT_4O = openai_tiles(85, 170)
+_MISTRAL_V3 = Family("mistral-sentencepiece-v3", "mistral-v3")
 
 _FAMILIES: tuple[tuple[str, Family], ...] = (
     (r"gpt-4o-mini", Family("o200k", "openai", openai_tiles(2833, 5667))),
@@ -52,10 +53,12 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
     (r"qwen-?2-vl", Family("qwen2", "qwen2", QWEN_VL)),
     (r"qwen-?2(?![.\d])", Family("qwen2", "qwen2")),
     (r"qwen-?3(?![.\d])", Family("qwen2", "chatml")),
-    (r"(open-)?mistral-nemo", Family("mistral-tekken-v3", "mistral-v3")),
-    (r"pixtral|mistral-small-(3|24|25)", Family("mistral-tekken-v7", "mistral-v7")),
-    (r"mistral-7b-(instruct-)?v0\.3|mixtral-8x22b-(instruct-)?v0\.3", Family("mistral-sentencepiece-v3", "mistral-v3")),
-    (r"mistral-large-2411", Family("mistral-sentencepiece-v7", "mistral-v7")),
+    # As mistral-common's table of models has them; it has no Mistral Small 3, and no file for one.
+    (r"(open-)?mistral-nemo|pixtral-12b|ministral-8b-(instruct-)?2410", Family("mistral-tekken-v3", "mistral-v3")),
+    (r"mistral-small-(3|25)", Family("mistral-tekken-v7", "mistral-v7")),
+    (r"mistral-7b-(instruct-)?v0\.3|(open-)?mixtral-8x22b-(instruct-)?(v0\.3|2404)", _MISTRAL_V3),
+    (r"mistral-large-(instruct-)?2407|codestral-2405", _MISTRAL_V3),
+    (r"(mistral|pixtral)-large-(instruct-)?2411", Family("mistral-sentencepiece-v7", "mistral-v7")),
     (r"gemma", Family("gemma", "gemma")),
     (r"deepseek-(v3|chat|r1(?!-distill))", Family("deepseek", "deepseek")),
     (r"claude", Family("", None, ANTHROPIC)),
@@ -72,7 +75,6 @@ SHIPPED: dict[str, Shipped] = {
     "llama4": Shipped("llama_models", "llama4/tokenizer.model", "llama4"),
     "qwen2": Shipped("dashscope", "resources/qwen.tiktoken", "qwen2"),
     "mistral-tekken-v3": Shipped("mistral_common", "data/tekken_240718.json"),
-    "mistral-tekken-v7": Shipped("mistral_common", "data/tekken_240911.json"),
     "mistral-sentencepiece-v3": Shipped("mistral_common", "data/mistral_instruct_tokenizer_240323.model.v3"),
     "mistral-sentencepiece-v7": Shipped("mistral_common", "data/mistral_instruct_tokenizer_241114.model.v7"),
 }

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from signalbox.core import scan
 from signalbox.tokens.conversation import Conversation, read_conversation
+from signalbox.tokens.tokenizer import Tokenizer
+from signalbox.tokens.vocabulary import load_tokenizer
 from signalbox.types import Endpoint, ParsedRequest
-from tests.unit.tokens.texts import TEXTS
+from tests.published import openai_file
+from tests.unit.tokens.texts import TEXTS, mixtures
 
 TOOL: dict[str, Any] = {
     "type": "function",
@@ -28,6 +32,10 @@ TOOL: dict[str, Any] = {
         },
     },
 }
+
+
+def openai(name: str) -> Tokenizer:
+    return load_tokenizer(openai_file(name), pattern=name)
 
 
 def png(width: int, height: int) -> bytes:
@@ -59,3 +67,52 @@ def make_request(messages: Any = None, endpoint: Endpoint = Endpoint.CHAT_COMPLE
 def read(messages: Any = None, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS, **members: Any) -> Conversation:
     request = make_request(messages, endpoint, **members)
     return read_conversation(request.body, request.scan, endpoint)
+
+
+PICTURES: list[tuple[dict[str, Any], int]] = [
+    (image_part(png(1024, 1024)), 765),
+    (image_part(png(2048, 4096)), 1105),
+    (image_part(png(2048, 4096), detail="low"), 85),
+    (image_part(png(512, 512)), 255),
+]
+"""Image parts and their tokens on gpt-4o and gpt-4, as OpenAI's page has them."""
+
+IMAGE_TOKENS = {json.dumps(part): tokens for part, tokens in PICTURES}
+
+
+def corpus() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Labelled chat bodies: ten scripts, code, data, odd characters, mixtures, long histories, names, tools, images.
+
+    They are what every family's own package takes: turns alternate, the last is the user's, none is blank, and no
+    special token is written out (it is text to some packages and special to others).
+    """
+
+    def user(text: str) -> dict[str, Any]:
+        return {"role": "user", "content": text}
+
+    usable = {name: text for name, text in TEXTS.items() if text.strip() and name != "special"}
+    mixed = [text for text in mixtures(400, seed=11) if text.strip() and "<|" not in text and "[INST]" not in text]
+    mixed = [text for text in mixed if "s>" not in text][:120]
+    for name, text in usable.items():
+        yield f"{name}, one turn", {"messages": [user(text)]}
+        yield f"{name}, system", {"messages": [{"role": "system", "content": "Be brief.\n"}, user(text)]}
+        yield (
+            f"{name}, history",
+            {"messages": [user(text), {"role": "assistant", "content": f"Sure: {text}"}, user(f"{text}\n\nMore.")]},
+        )
+        yield f"{name}, long", {"messages": [user(f"{text}\n" * 40)]}
+        yield f"{name}, tools", {"messages": [user(text)], "tools": [TOOL]}
+        picture, _ = PICTURES[len(text) % len(PICTURES)]
+        yield f"{name}, image", {"messages": [{"role": "user", "content": [{"type": "text", "text": text}, picture]}]}
+    for at, text in enumerate(mixed):
+        yield f"mixture {at}", {"messages": [user(text)]}
+    for at in range(0, len(mixed) - 5, 5):
+        turns = [
+            {"role": ("user", "assistant")[number % 2], "content": text}
+            for number, text in enumerate(mixed[at : at + 5])
+        ]
+        yield f"dialogue {at}", {"messages": [{"role": "system", "content": mixed[at + 5]}, *turns]}
+    yield (
+        "two tools",
+        {"messages": [user("both")], "tools": [TOOL, {**TOOL, "function": {**TOOL["function"], "name": "f"}}]},
+    )

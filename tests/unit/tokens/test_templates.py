@@ -11,8 +11,8 @@ from signalbox.tokens.templates import Rendered, render
 from signalbox.tokens.tokenizer import Tokenizer
 from signalbox.tokens.vocabulary import load_tokenizer
 from signalbox.types import Endpoint
-from tests.unit.tokens.bodies import TOOL, chats, read
-from tests.unit.tokens.published import folder, openai
+from tests.published import folder
+from tests.unit.tokens.bodies import TOOL, chats, openai, read
 
 
 def tokens(rendered: Rendered, tokenizer: Tokenizer) -> int:
@@ -20,7 +20,7 @@ def tokens(rendered: Rendered, tokenizer: Tokenizer) -> int:
 
 
 def test_openai_chats_count_as_in_the_cookbook() -> None:
-    _, tokenizer = openai("o200k")
+    tokenizer = openai("o200k")
     named = [[{"role": "user", "name": "anna", "content": "hi"}, {"role": "assistant", "content": "yes?"}]]
     for messages in [*chats(), *named]:
         expected = 3
@@ -68,66 +68,8 @@ def test_an_openai_chat_of_known_usage_counts_what_the_api_reported() -> None:
         },
     ]
     for name, reported in (("o200k", 124), ("cl100k", 129)):
-        _, tokenizer = openai(name)
+        tokenizer = openai(name)
         assert tokens(render(read(messages), "openai"), tokenizer) == reported
-
-
-def qwen_text(messages: list[dict[str, Any]], default: str) -> str:
-    if messages[0]["role"] != "system" and default:
-        messages = [{"role": "system", "content": default}, *messages]
-    turns = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in messages)
-    return f"{turns}<|im_start|>assistant\n"
-
-
-@pytest.mark.parametrize(
-    ("template", "default"),
-    [
-        ("chatml", ""),
-        ("qwen2", "You are a helpful assistant."),
-        ("qwen2.5", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."),
-    ],
-)
-def test_qwen_chats_count_as_their_whole_text_does(template: Any, default: str) -> None:
-    file = folder("dashscope") / "resources/qwen.tiktoken"
-    tiktoken = pytest.importorskip("tiktoken")
-    from tiktoken.load import load_tiktoken_bpe
-
-    from signalbox.core import PATTERNS
-
-    ranks = load_tiktoken_bpe(str(file))
-    marks = {mark: len(ranks) + at for at, mark in enumerate(("<|endoftext|>", "<|im_start|>", "<|im_end|>"))}
-    whole = tiktoken.Encoding("qwen", pat_str=PATTERNS["qwen2"], mergeable_ranks=ranks, special_tokens=marks)
-    tokenizer = load_tokenizer(file, pattern="qwen2")
-    import unicodedata
-
-    for messages in chats():
-        if "<|" in str(messages):
-            continue  # written-out special tokens are text to one and special to the other
-        text = unicodedata.normalize("NFC", qwen_text(messages, default))
-        assert tokens(render(read(messages), template), tokenizer) == len(whole.encode(text, allowed_special="all"))
-
-
-def test_llama_chats_count_as_their_whole_text_does() -> None:
-    file = folder("llama_models") / "llama3/tokenizer.model"
-    tiktoken = pytest.importorskip("tiktoken")
-    from tiktoken.load import load_tiktoken_bpe
-
-    from signalbox.core import PATTERNS
-
-    ranks = load_tiktoken_bpe(str(file))
-    names = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
-    marks = {mark: len(ranks) + at for at, mark in enumerate(names)}
-    whole = tiktoken.Encoding("llama3", pat_str=PATTERNS["llama3"], mergeable_ranks=ranks, special_tokens=marks)
-    tokenizer = load_tokenizer(file, pattern="llama3")
-    for messages in chats():
-        if "<|" in str(messages):
-            continue
-        text = "<|begin_of_text|>" + "".join(
-            f"<|start_header_id|>{turn['role']}<|end_header_id|>\n\n{turn['content'].strip()}<|eot_id|>"
-            for turn in messages
-        )
-        text += "<|start_header_id|>assistant<|end_header_id|>\n\n"
-        assert tokens(render(read(messages), "llama3"), tokenizer) == len(whole.encode(text, allowed_special="all"))
 
 
 def test_the_date_in_llamas_preamble_has_the_same_number_of_tokens_all_year() -> None:
@@ -137,31 +79,6 @@ def test_the_date_in_llamas_preamble_has_the_same_number_of_tokens_all_year() ->
         tokenizer.count(f"Today Date: {day} {month} 2027\n\n".encode()) for month in months for day in ("01", "31")
     }
     assert len(counts) == 1
-
-
-@pytest.mark.parametrize(
-    ("template", "file", "version"),
-    [
-        ("mistral-v3", "tekken_240718.json", "v3"),
-        ("mistral-v3", "mistral_instruct_tokenizer_240323.model.v3", "v3"),
-        ("mistral-v7", "mistral_instruct_tokenizer_241114.model.v7", "v7"),
-    ],
-)
-@pytest.mark.parametrize("tools", [None, [TOOL]])
-def test_mistral_chats_count_as_mistral_common_counts_them(template: Any, file: str, version: str, tools: Any) -> None:
-    path = folder("mistral_common") / "data" / file
-    from mistral_common.protocol.instruct.request import ChatCompletionRequest
-    from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
-
-    published = MistralTokenizer.from_file(str(path))
-    tokenizer = load_tokenizer(path)
-    for messages in chats():
-        if not messages[-1]["content"].strip() or messages[0]["content"] == "?":
-            continue
-        request = ChatCompletionRequest.model_validate({"messages": messages, "tools": tools})
-        rendered = render(read(messages, **({"tools": tools} if tools else {})), template)
-        assert tokens(rendered, tokenizer) == len(published.encode_chat_completion(request).tokens), messages
-        assert not rendered.doubts
 
 
 def test_completions_and_embeddings_count_their_texts_alone() -> None:

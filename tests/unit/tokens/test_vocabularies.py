@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers as library
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalbox.core import PATTERNS
 from signalbox.features.tokens import estimate_prompt_tokens
 from signalbox.tokens.tokenizer import LONGEST_SPACE_RUN_BYTES, NFC_FACTOR, Bounds, Tokenizer, UncountableError
 from signalbox.tokens.vocabulary import VocabularyError, huggingface_bounds, load_tokenizer
-from tests.unit.tokens.bodies import make_request
-from tests.unit.tokens.published import folder, openai
+from tests.published import deepseek_tokenizer, folder, module, qwen_tokenizer, tiktoken_encoding
+from tests.unit.tokens.bodies import make_request, openai
 from tests.unit.tokens.texts import SCRIPTS, TEXTS, mixtures
 
 EVERY = [*TEXTS.values(), *mixtures(300)]
@@ -36,62 +36,34 @@ def check(tokenizer: Tokenizer, reference: Any, texts: list[str] = EVERY) -> Non
 
 @pytest.mark.parametrize("name", ["o200k", "cl100k"])
 def test_openai_counts_equal_those_of_tiktokens_own_encodings(name: str) -> None:
-    path, tokenizer = openai(name)
-    tiktoken = pytest.importorskip("tiktoken")
-    public = pytest.importorskip("tiktoken_ext.openai_public")
-    from tiktoken.load import load_tiktoken_bpe
-
-    with pytest.MonkeyPatch.context() as patch:  # the published definition, with the file in place of a download
-        patch.setattr(public, "load_tiktoken_bpe", lambda url, expected_hash=None: load_tiktoken_bpe(str(path)))
-        published = tiktoken.Encoding(**getattr(public, f"{name}_base")())
-    check(tokenizer, lambda text: len(published.encode(text, disallowed_special=())))
+    published = tiktoken_encoding(name)
+    check(openai(name), lambda text: len(published.encode(text, disallowed_special=())))
 
 
-def test_llama_counts_equal_those_of_metas_package() -> None:
-    file = folder("llama_models") / "llama3/tokenizer.model"
-    tiktoken = pytest.importorskip("tiktoken")
-    from tiktoken.load import load_tiktoken_bpe
-
-    assert PATTERNS["llama3"] in (file.parent / "tokenizer.py").read_text()
-    published = tiktoken.Encoding(
-        "llama3", pat_str=PATTERNS["llama3"], mergeable_ranks=load_tiktoken_bpe(str(file)), special_tokens={}
-    )
-    check(load_tokenizer(file, pattern="llama3"), lambda text: len(published.encode_ordinary(text)))
-    assert PATTERNS["o200k"] in (file.parents[1] / "llama4/tokenizer.py").read_text()
+@pytest.mark.parametrize("name", ["llama3", "llama4"])
+def test_llama_counts_equal_those_of_metas_package(name: str) -> None:
+    published = module(f"llama_models.{name}.tokenizer").Tokenizer.get_instance()
+    tokenizer = load_tokenizer(folder("llama_models") / name / "tokenizer.model", pattern=name)
+    check(tokenizer, lambda text: len(published.encode(text, bos=False, eos=False)))
 
 
 def test_qwen_counts_equal_those_of_alibabas_package() -> None:
-    home = folder("dashscope")
-    tiktoken = pytest.importorskip("tiktoken")
-    from tiktoken.load import load_tiktoken_bpe
-
-    assert PATTERNS["qwen2"] in (home / "tokenizers/qwen_tokenizer.py").read_text()
-    file = home / "resources/qwen.tiktoken"
-    published = tiktoken.Encoding(
-        "qwen", pat_str=PATTERNS["qwen2"], mergeable_ranks=load_tiktoken_bpe(str(file)), special_tokens={}
-    )
-    check(
-        load_tokenizer(file, pattern="qwen2"),
-        lambda text: len(published.encode_ordinary(unicodedata.normalize("NFC", text))),
-    )
+    file = folder("dashscope") / "resources/qwen.tiktoken"
+    published = qwen_tokenizer()
+    check(load_tokenizer(file, pattern="qwen2"), lambda text: len(published.encode(text, allowed_special=set())))
 
 
 @pytest.mark.parametrize("name", ["tekken_240718.json", "tekken_240911.json"])
 def test_tekken_counts_equal_those_of_mistral_common(name: str) -> None:
     file = folder("mistral_common") / "data" / name
-    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
-
-    published = Tekkenizer.from_file(file)
+    published = module("mistral_common.tokens.tokenizers.tekken").Tekkenizer.from_file(file)
     check(load_tokenizer(file), lambda text: len(published.encode(text, bos=False, eos=False)))
 
 
 @pytest.mark.parametrize("name", ["tokenizer.model.v1", "mistral_instruct_tokenizer_240323.model.v3"])
 def test_sentencepiece_counts_equal_those_of_mistral_common(name: str) -> None:
     file = folder("mistral_common") / "data" / name
-    pytest.importorskip("sentencepiece")
-    from mistral_common.tokens.tokenizers.sentencepiece import SentencePieceTokenizer
-
-    published = SentencePieceTokenizer(file)
+    published = module("mistral_common.tokens.tokenizers.sentencepiece").SentencePieceTokenizer(file)
     tokenizer = load_tokenizer(file)
     assert tokenizer.bounds.has_upper
     check(tokenizer, lambda text: len(published.encode(text, bos=False, eos=False)))
@@ -99,7 +71,7 @@ def test_sentencepiece_counts_equal_those_of_mistral_common(name: str) -> None:
 
 def test_tokenizer_json_counts_equal_those_of_the_tokenizers_library() -> None:
     file = folder("litellm") / "litellm_core_utils/tokenizers/deepseek_tokenizer.json"
-    published = pytest.importorskip("tokenizers").Tokenizer.from_file(str(file))
+    published = deepseek_tokenizer()
     tokenizer = load_tokenizer(file)
     assert tokenizer.bounds.has_upper
     check(tokenizer, lambda text: len(published.encode(text, add_special_tokens=False).ids))
@@ -108,7 +80,6 @@ def test_tokenizer_json_counts_equal_those_of_the_tokenizers_library() -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small byte-level tokenizer.json that truncates and pads, as some published ones do."""
-    library = pytest.importorskip("tokenizers")
     tokenizer = library.Tokenizer(library.models.BPE())
     tokenizer.normalizer = library.normalizers.NFC()
     tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -127,7 +98,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_truncation_and_padding_of_a_tokenizer_json_do_not_change_counts(trained: Path) -> None:
-    published = pytest.importorskip("tokenizers").Tokenizer.from_file(str(trained))
+    published = library.Tokenizer.from_file(str(trained))
     published.no_truncation()
     published.no_padding()
     tokenizer = load_tokenizer(trained)
@@ -137,7 +108,7 @@ def test_truncation_and_padding_of_a_tokenizer_json_do_not_change_counts(trained
 
 @given(st.text(max_size=400))
 def test_any_text_counts_within_the_bounds(text: str) -> None:
-    _, tokenizer = openai("o200k")
+    tokenizer = openai("o200k")
     raw = text.encode("utf-8", "replace")
     assert tokenizer.bounds.lower(len(raw)) <= tokenizer.count(raw) <= tokenizer.bounds.upper(len(raw))
 
@@ -164,7 +135,7 @@ def test_a_run_of_white_space_is_counted_or_refused_but_never_a_panic(trained: P
 
 @pytest.mark.parametrize("character", [" ", "\n", "\u3000"])
 def test_the_compiled_encoder_counts_a_run_of_white_space_of_any_length(character: str) -> None:
-    _, tokenizer = openai("o200k")
+    tokenizer = openai("o200k")
     assert 0 < tokenizer.count(b"x" + character.encode() * 1_000_000 + b"x") < 1_000_002
 
 
@@ -225,8 +196,6 @@ def test_only_shapes_with_a_proof_get_bounds(data: dict[str, Any], expected: Bou
 def test_a_file_that_is_no_vocabulary_is_named_as_such(
     tmp_path: Path, content: bytes, pattern: str | None, words: str
 ) -> None:
-    for library in ("tokenizers", "sentencepiece", "tiktoken"):
-        pytest.importorskip(library)
     file = tmp_path / "vocabulary"
     file.write_bytes(content)
     with pytest.raises(VocabularyError, match=words):
@@ -260,7 +229,7 @@ def test_a_file_is_read_again_only_when_it_changed(trained: Path, tmp_path: Path
 @pytest.mark.parametrize("name", ["o200k", "cl100k"])
 @pytest.mark.parametrize("text", [*SCRIPTS, "code", "data"])
 def test_the_estimate_is_within_its_stated_bound_of_the_true_count(name: str, text: str) -> None:
-    _, tokenizer = openai(name)
+    tokenizer = openai(name)
     raw = TEXTS[text].encode() * 40
     estimate = estimate_prompt_tokens(make_request([{"role": "user", "content": TEXTS[text] * 40}]).scan)
     assert estimate / 3 <= tokenizer.count(raw) <= estimate * 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Endpoint(StrEnum):
@@ -203,9 +203,11 @@ class ParsedRequest:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What the request alone tells; docs/features.md defines each. Counts are exact unless `tokens_estimated`."""
+class Features(NamedTuple):
+    """What the request alone tells; docs/features.md defines each. Counts are exact unless `tokens_estimated`.
+
+    A tuple because a frozen dataclass of this many fields takes longer to make than the request takes to scan.
+    """
 
     prompt_tokens: int
     tokens_estimated: bool

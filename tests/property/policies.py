@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -142,8 +141,7 @@ def cases(draw: st.DrawFn) -> Case:
 @st.composite
 def features(draw: st.DrawFn, base: Features) -> Features:
     """The features of another request: every demand a filter looks at may be there or not."""
-    return replace(
-        base,
+    return base._replace(
         prompt_tokens=draw(st.sampled_from([1, 20, 200, 20_000])),
         tokens_estimated=draw(st.booleans()),
         output_tokens=draw(st.sampled_from([None, 1, 60])),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from signalbox.decide.catalog import CompiledRouter
 from signalbox.decide.counts import Counts, compile_counters
@@ -169,7 +169,7 @@ def _rank(pool: Pool, kept: Candidates, demands: Demands, trace: Trace | None) -
 
 def _describe_features(features: Features) -> Trace:
     """Return every feature as JSON-able data."""
-    told = asdict(features)
+    told = features._asdict()
     told["modalities"] = sorted(modality.value for modality in features.modalities)
     told["complexity"] = None if math.isnan(features.complexity) else features.complexity
     told["scripts"] = dict(features.scripts)

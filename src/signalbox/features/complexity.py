@@ -26,11 +26,12 @@ def complexity(surface: Surface) -> float:
     .30 min(1, words/200) + .20 min(1, hard/5) + .15 min(1, numbers/8) + .15 min(1, negations/8)
     + .10 code + .10 maths, with negations and conditionals counted together.
     """
-    return (
-        WORDS_WEIGHT * min(1.0, surface.words / WORDS_CAP)
-        + HARD_WEIGHT * min(1.0, surface.hard_keywords / HARD_CAP)
-        + NUMBERS_WEIGHT * min(1.0, surface.numbers / NUMBERS_CAP)
-        + NEGATIONS_WEIGHT * min(1.0, surface.negations / NEGATIONS_CAP)
+    words, hard, numbers, negations = surface.words, surface.hard_keywords, surface.numbers, surface.negations
+    return (  # comparisons instead of min(): half the time, and this runs for every request
+        WORDS_WEIGHT * (words / WORDS_CAP if words < WORDS_CAP else 1.0)
+        + HARD_WEIGHT * (hard / HARD_CAP if hard < HARD_CAP else 1.0)
+        + NUMBERS_WEIGHT * (numbers / NUMBERS_CAP if numbers < NUMBERS_CAP else 1.0)
+        + NEGATIONS_WEIGHT * (negations / NEGATIONS_CAP if negations < NEGATIONS_CAP else 1.0)
         + CODE_WEIGHT * surface.code
         + MATHS_WEIGHT * surface.maths
     )

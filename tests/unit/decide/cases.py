@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from signalbox.core import scan
@@ -61,7 +60,7 @@ def make_case(
     request = make_request({**body, **members}, headers=headers, endpoint=endpoint)
     features = extract(request)
     if complexity is not None:
-        features = replace(features, complexity=complexity)
+        features = features._replace(complexity=complexity)
     return Case(request, features, Signals("sb-000000000000000000000001", 0.0, session))
 
 

@@ -180,7 +180,7 @@ def test_an_estimate_prefers_roomier_models_but_does_not_turn_away_what_may_fit(
 
 def test_an_exact_count_has_no_slack():
     case = make_case(text="word " * 4_000)
-    exact = replace(case, features=replace(case.features, tokens_estimated=False))
+    exact = replace(case, features=case.features._replace(tokens_estimated=False))
     tight = {name: {"context_tokens": 5_000} for name in MODELS}
     with pytest.raises(RequestError, match=r"The prompt has \d+ tokens\."):
         routed(exact, models=tight)

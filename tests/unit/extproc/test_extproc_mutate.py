@@ -136,7 +136,7 @@ def test_two_chains_with_equal_names_and_other_upstream_models_are_kept_apart() 
 
 
 def test_a_complexity_that_could_not_be_computed_is_left_out() -> None:
-    unknown = replace(case(), features=replace(FEATURES, complexity=math.nan))
+    unknown = replace(case(), features=FEATURES._replace(complexity=math.nan))
     assert "complexity" not in metadata(mutate.decided(decision(), unknown, (), policy="p", decide_us=1))
 
 

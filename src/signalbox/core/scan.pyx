@@ -188,7 +188,7 @@ cdef class Scan:
     def spans(self):
         cdef sb_span *at = self.spans_at
         return tuple([
-            Span(at[i].text.start, at[i].text.end, at[i].turn, Role(at[i].role))
+            Span(at[i].text.start, at[i].text.end, at[i].turn, ROLES[at[i].role])
             for i in range(self.found.span_count)
         ])
 

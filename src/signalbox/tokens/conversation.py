@@ -1,7 +1,8 @@
 """A request as chat templates see it: roles, texts, calls and images, whatever dialect the body speaks.
 
-Only the members that become prompt are parsed, and the base64 of images is cut to the part their size is read from,
-so a body of many megabytes costs little more than its text.
+Only the members that become prompt are parsed, and of those only what stands around the texts: the scanner has found
+each text already, so a constant that JSON does not have stands in its place while Python's reader builds the rest. The
+base64 of images is cut to the part their size is read from.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from signalbox.core import Scan as CompiledScan
 from signalbox.tokens.images import Image, read_size
 from signalbox.types import Endpoint, Scan
 
+LIFTED_BYTES = 64  # shorter texts are read faster where they stand
+WORTHWHILE_BYTES = 1024  # of text a message: with less, listing the texts costs more than reading them
 HEADER_CHARS = 128 * 1024  # base64 an image's size is looked for in: cameras put 64 KiB of EXIF before it
 _BASE64 = re.compile(
     rb'"((?:data:[\w.+-]+/[\w.+-]+;base64,)?[A-Za-z0-9+/\\]{%d})[A-Za-z0-9+/\\]*={0,2}(?=")' % HEADER_CHARS
@@ -56,9 +59,11 @@ def read_conversation(body: bytes | memoryview, scan: Scan, endpoint: Endpoint) 
     found = Conversation()
     members = scan.members
 
+    read = _Reader(body, scan)
+
     def member(name: str) -> Any:
         start, end = members.get(name, (0, 0))
-        return json.loads(_cut_images(body, start, end, scan)) if end else None
+        return read(start, end) if end else None
 
     if endpoint in (Endpoint.COMPLETIONS, Endpoint.EMBEDDINGS):
         value = member("prompt" if endpoint is Endpoint.COMPLETIONS else "input")
@@ -86,13 +91,39 @@ def read_conversation(body: bytes | memoryview, scan: Scan, endpoint: Endpoint) 
     return found
 
 
-def _cut_images(body: bytes | memoryview, start: int, end: int, scan: Scan) -> bytes:
-    """A member's bytes, long base64 shortened unless it is text a model reads (it could be, pasted into a prompt)."""
-    value = bytes(body[start:end])
-    if not scan.images or scan.tool_calls or len(value) < HEADER_CHARS:
-        return value
-    texts = {span.start - start for span in cast("CompiledScan", scan).spans}
-    return _BASE64.sub(lambda found: found[0] if found.start(1) in texts else b'"' + found[1].rstrip(b"\\"), value)
+class _Reader:
+    """Members of a scanned body as Python values, texts taken from the scan."""
+
+    def __init__(self, body: bytes | memoryview, scan: Scan) -> None:
+        self._body = body
+        self._scan = cast("CompiledScan", scan)
+        long = scan.text_bytes >= WORTHWHILE_BYTES * (scan.messages + 1) or scan.images > 0
+        self._spans = self._scan.spans if long else ()
+
+    def __call__(self, start: int, end: int) -> Any:
+        """Return the value in body[start:end]. Raises ValueError for numbers too long for Python to read."""
+        pieces, texts, reached = [], [], start
+        for number, span in enumerate(self._spans):
+            if start <= span.start and span.end <= end and span.end - span.start >= LIFTED_BYTES:
+                pieces.append(self._body[reached : span.start - 1])  # with its quotes
+                texts.append(number)
+                reached = span.end + 1
+        pieces.append(self._body[reached:end])
+        frame = self._cut_images(b"NaN".join(pieces))
+        if not texts:
+            return json.loads(frame)
+        order = iter(texts)
+        # The scanner has refused every NaN that is not inside a text, so each one read is ours, in document order.
+        return json.loads(frame, parse_constant=lambda _: self._text(next(order)))
+
+    def _text(self, number: int) -> str:
+        return self._scan.passage_text(number, number + 1).decode()
+
+    def _cut_images(self, frame: bytes) -> bytes:
+        """Long base64 shortened. Text a model reads, which may be base64 as well, has been lifted out before."""
+        if not self._scan.images or self._scan.tool_calls or len(frame) < HEADER_CHARS:
+            return frame
+        return _BASE64.sub(lambda found: b'"' + found[1].rstrip(b"\\"), frame)
 
 
 def _messages(turn: Any, found: Conversation) -> Iterator[Message]:

@@ -133,6 +133,8 @@ class RequestCounts:
 
     def _make(self, counter: Counter, cache: CountCache) -> _Prompt | None:
         request = self._request
+        if request.scan.text_bytes > MAX_COUNTED_BYTES:
+            return None
         try:
             if self._conversation is None:
                 self._conversation = read_conversation(request.body, request.scan, request.endpoint)
@@ -149,11 +151,19 @@ class RequestCounts:
         return None if prompt.is_too_long or "media" in rendered.doubts else prompt
 
 
+def _utf8(text: str) -> bytes:
+    """The bytes of a text; lone surrogates are U+FFFD, as the scanner has them."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
 class _Prompt:
     """One rendered prompt on its way from bounds to a count."""
 
     def __init__(self, rendered: Rendered, cache: CountCache) -> None:
-        texts = [text.encode("utf-8", "replace") for text in rendered.texts]
+        texts = [_utf8(text) for text in rendered.texts]
         bounds = cache.tokenizer.bounds
         self._cache = cache
         self._bounds = bounds

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalbox.core import scan
+from signalbox.tokens import counter as counter_module
 from signalbox.tokens.counter import MAX_COUNTED_BYTES, CountCache, Counter, RequestCounts
 from signalbox.tokens.images import openai_tiles
 from signalbox.tokens.templates import TemplateName
@@ -165,6 +166,13 @@ def test_a_text_that_cannot_be_counted_leaves_an_estimate(text: str) -> None:
     assert counts.count(counter) == TokenCount(1000, estimated=True)
 
 
+def test_a_prompt_too_long_to_count_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counter_module, "read_conversation", lambda *_: pytest.fail("read"))
+    counts, counter = counting(turn("x" * (MAX_COUNTED_BYTES + 1)), Words(Bounds()))
+    assert counts.fits(counter, 10_000_000) is None
+    assert counts.count(counter) == TokenCount(1000, estimated=True)
+
+
 def from_body(body: bytes) -> RequestCounts:
     return RequestCounts(ParsedRequest(Endpoint.CHAT_COMPLETIONS, body, scan(body), {}), estimate=7)
 
@@ -172,8 +180,9 @@ def from_body(body: bytes) -> RequestCounts:
 def test_lone_surrogates_and_endless_numbers_raise_nothing() -> None:
     counter = Counter(CountCache(Words()), "openai", None)
     body = make_request(turn("x")).body
-    counts = from_body(body.replace(b'"x"', b'"\\ud800"'))
-    counts.settle(counter)
-    assert not counts.count(counter).estimated
+    for text, tokens in ((b"\\ud800", 2), (b"\\ud800 " * 1000, 2000)):  # U+FFFD, three bytes, in each one's place
+        counts = from_body(body.replace(b'"x"', b'"' + text + b'"'))
+        counts.settle(counter)
+        assert counts.count(counter) == TokenCount(tokens + 2 + 3 + 3, estimated=False)
     counts = from_body(body[:-1] + b',"tools":[{"n":' + b"9" * 5000 + b"}]}")
     assert counts.count(counter) == TokenCount(7, estimated=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from signalbox.tokens.images import ANTHROPIC, GEMINI, QWEN_VL, ImageFormula, openai_patches, openai_tiles
+from signalbox.tokens.images import ANTHROPIC, GEMINI, PIXTRAL, QWEN_VL, ImageFormula, openai_patches, openai_tiles
 from signalbox.tokens.templates import TemplateName
 
 
@@ -54,11 +54,13 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
     (r"qwen-?2(?![.\d])", Family("qwen2", "qwen2")),
     (r"qwen-?3(?![.\d])", Family("qwen2", "chatml")),
     # As mistral-common's table of models has them; it has no Mistral Small 3, and no file for one.
-    (r"(open-)?mistral-nemo|pixtral-12b|ministral-8b-(instruct-)?2410", Family("mistral-tekken-v3", "mistral-v3")),
+    (r"(open-)?mistral-nemo|ministral-8b-(instruct-)?2410", Family("mistral-tekken-v3", "mistral-v3")),
+    (r"pixtral-12b", Family("mistral-tekken-v3", "mistral-v3", PIXTRAL)),
     (r"mistral-small-(3|25)", Family("mistral-tekken-v7", "mistral-v7")),
     (r"mistral-7b-(instruct-)?v0\.3|(open-)?mixtral-8x22b-(instruct-)?(v0\.3|2404)", _MISTRAL_V3),
     (r"mistral-large-(instruct-)?2407|codestral-2405", _MISTRAL_V3),
-    (r"(mistral|pixtral)-large-(instruct-)?2411", Family("mistral-sentencepiece-v7", "mistral-v7")),
+    (r"mistral-large-(instruct-)?2411", Family("mistral-sentencepiece-v7", "mistral-v7")),
+    (r"pixtral-large-(instruct-)?2411", Family("mistral-sentencepiece-v7", "mistral-v7", PIXTRAL)),
     (r"gemma", Family("gemma", "gemma")),
     (r"deepseek-(v3|chat|r1(?!-distill))", Family("deepseek", "deepseek")),
     (r"claude", Family("", None, ANTHROPIC)),

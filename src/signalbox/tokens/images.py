@@ -139,9 +139,18 @@ def _qwen(image: Image) -> int:
     return width * height // 784 + 2
 
 
+def _pixtral(image: Image) -> int:
+    """One token a patch of 16 pixels and one a row of patches, after fitting 1024 x 1024 (mistral-common)."""
+    ratio = max(1.0, max(image.width, image.height) / PIXTRAL_SIDE)
+    wide, high = ((max(1, round(side / ratio)) - 1) // 16 + 1 for side in (image.width, image.height))
+    return (wide + 1) * high
+
+
 GEMINI_LARGEST = 258 * 64
 QWEN_MOST = 16384
+PIXTRAL_SIDE = 1024
 
 ANTHROPIC = ImageFormula(_anthropic, 1600)
 GEMINI = ImageFormula(_gemini, GEMINI_LARGEST)
 QWEN_VL = ImageFormula(_qwen, QWEN_MOST + 2)
+PIXTRAL = ImageFormula(_pixtral, 64 * 65)

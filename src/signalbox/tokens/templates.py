@@ -136,12 +136,16 @@ def _mistral(*, system_apart: bool) -> Template:
 
     def template(conversation: Conversation, out: Rendered) -> None:
         messages = list(_merged(conversation.messages))
+        is_joined = len(messages) < len(conversation.messages)
         if not system_apart:
+            is_joined |= any(message.role == "system" for message in messages)
             system = "\n\n".join(message.text for message in messages if message.role == "system")
             messages = list(_merged([message for message in messages if message.role != "system"]))
             last = max((at for at, message in enumerate(messages) if message.role == "user"), default=-1)
             if system and last >= 0:
                 messages[last] = replace(messages[last], text=f"{system}\n\n{messages[last].text}")
+        if conversation.images and is_joined:
+            out.doubts.add("images")  # one between two joined texts parts their tokens
         out.specials += 1
         for message in messages:
             if message.role == "assistant":

@@ -6,7 +6,7 @@ import base64
 import json
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from signalbox.core import scan
 from signalbox.tokens.conversation import Conversation, read_conversation
@@ -69,15 +69,20 @@ def read(messages: Any = None, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS, *
     return read_conversation(request.body, request.scan, endpoint)
 
 
-PICTURES: list[tuple[dict[str, Any], int]] = [
-    (image_part(png(1024, 1024)), 765),
-    (image_part(png(2048, 4096)), 1105),
-    (image_part(png(2048, 4096), detail="low"), 85),
-    (image_part(png(512, 512)), 255),
-]
-"""Image parts and their tokens on gpt-4o and gpt-4, as OpenAI's page has them."""
+class Picture(NamedTuple):
+    part: dict[str, Any]
+    size: tuple[int, int]
+    openai_tokens: int  # on gpt-4o and gpt-4, as OpenAI's page has them
 
-IMAGE_TOKENS = {json.dumps(part): tokens for part, tokens in PICTURES}
+
+PICTURES = (
+    Picture(image_part(png(1024, 1024)), (1024, 1024), 765),
+    Picture(image_part(png(2048, 4096)), (2048, 4096), 1105),
+    Picture(image_part(png(2048, 4096), detail="low"), (2048, 4096), 85),
+    Picture(image_part(png(512, 512)), (512, 512), 255),
+    Picture(image_part(png(1500, 333)), (1500, 333), 85 + 3 * 170),
+)
+PICTURE_OF = {json.dumps(picture.part): picture for picture in PICTURES}
 
 
 def corpus() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -102,8 +107,14 @@ def corpus() -> Iterator[tuple[str, dict[str, Any]]]:
         )
         yield f"{name}, long", {"messages": [user(f"{text}\n" * 40)]}
         yield f"{name}, tools", {"messages": [user(text)], "tools": [TOOL]}
-        picture, _ = PICTURES[len(text) % len(PICTURES)]
-        yield f"{name}, image", {"messages": [{"role": "user", "content": [{"type": "text", "text": text}, picture]}]}
+        picture = PICTURES[len(text) % len(PICTURES)].part
+        seen = {"role": "user", "content": [{"type": "text", "text": text}, picture]}
+        yield f"{name}, image", {"messages": [seen]}
+        yield f"{name}, image first", {"messages": [{"role": "user", "content": seen["content"][::-1]}]}
+        yield f"{name}, image alone", {"messages": [{"role": "user", "content": [picture, picture]}]}
+        answered = [seen, {"role": "assistant", "content": "A picture."}, user(text)]
+        yield f"{name}, image in the history", {"messages": answered}
+        yield f"{name}, image, system", {"messages": [{"role": "system", "content": "Look."}, *answered]}
     for at, text in enumerate(mixed):
         yield f"mixture {at}", {"messages": [user(text)]}
     for at in range(0, len(mixed) - 5, 5):

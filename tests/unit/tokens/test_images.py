@@ -15,6 +15,7 @@ from signalbox.tokens.catalogue import find_family, find_shipped
 from signalbox.tokens.images import (
     ANTHROPIC,
     GEMINI,
+    PIXTRAL,
     QWEN_VL,
     Image,
     ImageFormula,
@@ -90,6 +91,7 @@ EVERY = [
     ANTHROPIC,
     GEMINI,
     QWEN_VL,
+    PIXTRAL,
 ]
 sides = st.integers(1, 20_000)
 

@@ -2,6 +2,8 @@
 
     python -m benchmarks.trim [--seconds S] [--tokenizer FILE]
 
+"encoded" is how many times the bytes of the finished prompt went through the tokenizer, in so many calls.
+
 The rival encodes each message and keeps the newest that fit: what a router does that cuts in token space without
 windows. Both use the same tokenizer, a small byte-level BPE trained on this repository's documents unless another
 tokenizer.json is given, and take turns on the same bodies. The scan is timed with neither.
@@ -14,7 +16,8 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +26,31 @@ from benchmarks.scanner import SENTENCES
 from signalbox.core import Scan, scan
 from signalbox.trim import Encoder, Frame, HuggingFaceEncoder, Trimmer
 
-SIZES = {"220 KB": 220_000, "1 MB": 1_000_000}
+SIZES = {"1 KB": 1000, "16 KB": 16_000, "220 KB": 220_000, "1 MB": 1_000_000}
 BUDGETS = (256, 512, 2048)
 FRAME = Frame(before=b"Choose the route that fits the conversation.\n\n", after=b"\n\nRoute:")
-SHAPES = {"200 turns": 200, "one turn": 1}
+SHAPES = {"10 turns": 10, "200 turns": 200, "one turn": 1}
+
+
+@dataclass
+class Counting:
+    """An encoder that knows what it was asked to do."""
+
+    encoder: Encoder
+    calls: int = 0
+    size_bytes: int = 0
+
+    def count(self, text: bytes) -> int:
+        self._note(text)
+        return self.encoder.count(text)
+
+    def ends(self, text: bytes) -> Sequence[int]:
+        self._note(text)
+        return self.encoder.ends(text)
+
+    def _note(self, text: bytes) -> None:
+        self.calls += 1
+        self.size_bytes += len(text)
 
 
 def small_encoder() -> Encoder:
@@ -73,15 +97,21 @@ def main() -> None:
     encoder = HuggingFaceEncoder.open(options.tokenizer) if options.tokenizer else small_encoder()
     print(describe("tokenizers"))
     print(
-        f"{'body':>8} {'shape':>10} {'budget':>7} {'used':>7} {'trim ms':>9} {'one count ms':>13} "
-        f"{'encode all ms':>14} {'ratio':>7}"
+        f"{'body':>8} {'shape':>10} {'budget':>7} {'used':>7} {'encoded':>8} {'calls':>6} {'trim ms':>9} "
+        f"{'one count ms':>13} {'encode all ms':>14} {'ratio':>7}"
     )
     for label, size in SIZES.items():
         for shape, turns in SHAPES.items():
+            if size < 200 * turns:
+                continue  # turns of a sentence or more
             request = conversation(size, turns, random.Random(1))
             for budget in BUDGETS:
                 trimmer = Trimmer(encoder, budget, FRAME)
                 trimmed = trimmer.trim(request)
+                counting = Counting(encoder)
+                counted = Trimmer(counting, budget, FRAME)
+                counting.calls = counting.size_bytes = 0
+                counted.trim(request)
                 work: dict[str, Callable[[], object]] = {
                     "trim": partial(trimmer.trim, request),
                     "count": partial(encoder.count, trimmed.prompt),
@@ -96,7 +126,8 @@ def main() -> None:
                         samples[name].append((time.perf_counter_ns() - begin) / 1e6)
                 p50 = {name: statistics.median(taken) for name, taken in samples.items()}
                 print(
-                    f"{label:>8} {shape:>10} {budget:>7} {trimmed.tokens / budget:>7.1%} {p50['trim']:>9.2f} "
+                    f"{label:>8} {shape:>10} {budget:>7} {trimmed.tokens / budget:>7.1%} "
+                    f"{counting.size_bytes / len(trimmed.prompt):>7.1f}x {counting.calls:>6} {p50['trim']:>9.2f} "
                     f"{p50['count']:>13.2f} {p50['all']:>14.1f} {p50['all'] / p50['trim']:>6.1f}x"
                 )
 

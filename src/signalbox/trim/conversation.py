@@ -57,19 +57,19 @@ class Conversation:
     """Messages of the wanted roles, in order. Those with nothing to say are skipped wherever one is asked for."""
 
     scan: Passages
-    groups: Sequence[tuple[Passage, ...]]
+    groups: Sequence[Sequence[Passage]]
     read: dict[int, Message | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, scan: Passages, roles: Container[Role]) -> Conversation:
-        groups: list[tuple[Passage, ...]] = []
+        groups: list[list[Passage]] = []
         for passage in scan.passages:
             if passage.role not in roles:
                 continue
             if groups and groups[-1][0].turn == passage.turn and groups[-1][0].role == passage.role:
-                groups[-1] = (*groups[-1], passage)  # one message, interrupted by a tool's result
+                groups[-1].append(passage)  # one message, interrupted by a tool's result
             else:
-                groups.append((passage,))
+                groups.append([passage])
         return cls(scan, groups)
 
     def newest_first(self) -> Iterator[Message]:

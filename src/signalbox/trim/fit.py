@@ -1,28 +1,28 @@
-"""One conversation into one budget: who stays, how much of it, and the cuts moved until the prompt fits.
+"""One conversation into one budget: all of it if that fits, else the fullest selection that does.
 
-Choosing adds up the counts of single messages; settling counts the prompt itself, because tokens merge across
-every joint. The count of the finished prompt is the only one that is promised.
+    room, in tokens ──select: counts of single messages, added up──> parts ──draft: render and count──> fits, or not
+
+Tokens merge across every joint, so counts of single messages only propose; the count of the finished prompt decides.
+What is promised rests on it alone: a draft fits or it does not, a conversation that fits is kept as it is, and
+therefore whatever comes out of here, put in again, comes out unchanged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from signalbox.core import Role
 from signalbox.trim.conversation import Conversation, Message
-from signalbox.trim.cut import ELLIPSIS, MAX_BYTES_PER_TOKEN, Cutter, cut_middle
+from signalbox.trim.cut import ELLIPSIS, MAX_BYTES_PER_TOKEN, Cutter, cut_middle, window_end
 from signalbox.trim.encoder import Encoder
 from signalbox.trim.prompt import Frame, Piece
 
 FIRST_TURN_SHARE = 0.25  # of the room, at most, is kept free for the first user turn while newer ones are taken
 SMALLEST_CUT_TOKENS = 2  # a cut message shows something of both ends
-ROUNDS = 8  # of settling for a better fit; two do for prose
-GOOD_FIT = 0.99  # of the budget used: not worth another round
-REFILLS = 6  # of choosing again with more room, where short messages cost less together than alone
-FULL = 0.97  # of the budget used: not worth choosing again
-JOINT_TOKENS = 3  # what two texts may save by being encoded as one: the tokens at the joint, and a dummy blank
-SLACK_TOKENS = 64  # on top of the budget, before a conversation is called too long without having been counted
+FULL = 0.97  # of the budget used: not worth another draft
+ALIGNED_DRAFTS = 3  # drafts whose error tells where to look next, before halving, which is sure to end, takes over
+MIN_CHUNK_BYTES = 512  # of a message counted in one call
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,6 @@ class Costs:
     room: int
     around: Mapping[Role, int]
     ellipsis: int
-
-    @property
-    def smallest_cut(self) -> int:
-        """Of a message cut to the least worth showing."""
-        return min(self.around.values(), default=0) + self.ellipsis + SMALLEST_CUT_TOKENS
 
     @classmethod
     def of(cls, frame: Frame, encoder: Encoder, budget: int) -> Costs:
@@ -58,212 +53,194 @@ class Costs:
         )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Part:
-    """A message that stays: whole, or with about `tokens` tokens of its text.
-
-    anchor: the newest or the first user turn, which go last when something has to.
-    """
+    """A message that stays. hole: bytes of its text that are cut out; start and end are equal if it is whole."""
 
     message: Message
-    anchor: bool
-    tokens: int | None = None
-    cutter: Cutter | None = None
+    hole: tuple[int, int] = (0, 0)
 
-    def cut(self, tokens: int, encoder: Encoder) -> None:
-        """Keep about `tokens` tokens from now on."""
-        if self.cutter is None or tokens > self.cutter.tokens:
-            self.cutter = Cutter.of(self.message.text, encoder, tokens)
-        self.tokens = tokens
+    @property
+    def text(self) -> bytes:
+        return cut_middle(self.message.text, *self.hole)
 
-    def hole(self) -> tuple[int, int]:
-        """Bytes of the message's text that are cut out; start and end are equal if it is whole."""
-        if self.tokens is None or self.cutter is None:
-            return (0, 0)
-        return self.cutter.keep(self.tokens)
+    @property
+    def is_cut(self) -> bool:
+        return self.hole[0] < self.hole[1]
 
     def piece(self) -> Piece:
-        hole = self.hole()
         return Piece(
             turn=self.message.turn,
             role=self.message.role,
-            text=cut_middle(self.message.text, *hole),
-            ranges=self.message.ranges_around(*hole),
-            cut_bytes=hole[1] - hole[0],
+            text=self.text,
+            ranges=self.message.ranges_around(*self.hole),
+            cut_bytes=self.hole[1] - self.hole[0],
             harness_bytes=self.message.harness_bytes,
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A selection as a prompt, counted.
+
+    spare: tokens of the budget left over, or the bytes left over at 16 a token if that is less; negative when it does
+    not fit. One with too many bytes is not counted, and has no prompt.
+    """
+
+    parts: Sequence[Part]
+    prompt: bytes
+    tokens: int
+    spare: int
+
+    @property
+    def fits(self) -> bool:
+        return self.spare >= 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """The tokens of a message's text, counted from the start as far as somebody has asked."""
+
+    tokens: int = 0
+    counted_bytes: int = 0
+
+
 @dataclass(slots=True)
 class Fit:
-    """The work on one conversation. Counts are remembered, since choosing asks again what was asked before."""
+    """The work on one conversation. Counts and cutters are remembered, since one selection follows another."""
 
     encoder: Encoder
     frame: Frame
     costs: Costs
     budget: int
     conversation: Conversation
-    counts: dict[int, int] = field(default_factory=dict)
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    cutters: dict[int, Cutter] = field(default_factory=dict)
 
-    def parts(self) -> list[Part]:
-        """Who stays, in the conversation's order; rendered, they are within the budget."""
+    def draft(self) -> Draft:
+        """The prompt: it fits. All messages if they fit, else as many as `fullest` finds room for."""
         everything = self._everything()
-        if everything is not None:
-            return everything
-        best: list[Part] = []
-        fullest = -1
-        room = self.costs.room
-        for _ in range(REFILLS):
-            parts = self._settle(self._choose(room))
-            tokens = self.tokens(parts)
-            if tokens > fullest:
-                best, fullest = parts, tokens
-            elif any(part.tokens is not None for part in parts):
-                break  # what is cut has hardly any tokens to give
-            if tokens >= FULL * self.budget or self.budget - tokens < self.costs.smallest_cut:
-                break
-            room += self.budget - tokens  # single messages added up to more than they cost together
-        return best
+        return self.fullest()[1] if everything is None else everything
 
-    def render(self, parts: list[Part]) -> bytes:
-        return self.frame.render([(part.message.role, cut_middle(part.message.text, *part.hole())) for part in parts])
+    # ---- drafts ----
 
-    def tokens(self, parts: list[Part]) -> int:
-        return self.encoder.count(self.render(parts)) + self.frame.extra_tokens
+    def drafted(self, parts: Sequence[Part]) -> Draft:
+        """Render and count. Whether a conversation fits depends on the texts of its messages and nothing else."""
+        said = [(part.message.role, part.text) for part in parts]
+        spare_bytes = MAX_BYTES_PER_TOKEN * self.budget - sum(len(text) for _, text in said)
+        if spare_bytes < 0:
+            return Draft(parts, b"", 0, spare_bytes // MAX_BYTES_PER_TOKEN)
+        prompt = self.frame.render(said)
+        tokens = self.encoder.count(prompt) + self.frame.extra_tokens
+        return Draft(parts, prompt, tokens, min(self.budget - tokens, spare_bytes // MAX_BYTES_PER_TOKEN))
 
-    # ---- everything fits ----
-
-    def _everything(self) -> list[Part] | None:
-        """All messages, if they fit whole. Gives up as soon as they clearly do not."""
-        parts: list[Part] = []
-        tokens = size_bytes = 0
+    def _everything(self) -> Draft | None:
+        """All messages, or None if they do not fit. No message is read past what a prompt can hold."""
+        parts = []
+        left = MAX_BYTES_PER_TOKEN * self.budget
         for message in self.conversation.newest_first():
-            size_bytes += len(message.text)
-            if size_bytes > MAX_BYTES_PER_TOKEN * (self.budget + SLACK_TOKENS):
+            left -= len(message.text)
+            if left < 0:
                 return None
-            limit = self.budget + SLACK_TOKENS // 2 + JOINT_TOKENS * len(parts)
-            counted = self._count(message, limit - tokens)
-            if counted is None:
-                return None
-            tokens += counted
-            parts.append(Part(message, anchor=True))
-        parts.reverse()
-        return parts if self.tokens(parts) <= self.budget else None
+            parts.append(Part(message))
+        draft = self.drafted(parts[::-1])
+        return draft if draft.fits else None
 
-    def _count(self, message: Message, limit: int) -> int | None:
-        """Tokens of a message's text, or None once they are clearly more than `limit`; encodes little beyond that."""
-        if message.number in self.counts:
-            return self.counts[message.number]
-        text = message.text
-        if limit < 0 or len(text) > MAX_BYTES_PER_TOKEN * (self.budget + SLACK_TOKENS):
-            return None
-        width = 2 * max(256, self.budget)
-        tokens = at = chunks = 0
-        while at < len(text):
-            end = min(len(text), at + width)
-            while end < len(text) and text[end] & 0xC0 == 0x80:
-                end -= 1
-            tokens += self.encoder.count(text[at:end])
-            at = end
-            if at < len(text) and tokens > limit + JOINT_TOKENS * chunks:
-                return None
-            chunks += 1
-        self.counts[message.number] = tokens
-        return tokens
+    def fullest(self) -> tuple[int, Draft]:
+        """The room and the draft of a selection that fits: full, or with one token more of room it would not fit.
 
-    # ---- choosing ----
+        Only for conversations that do not fit whole. Room 0 is nobody's, which fits, and some room holds everything,
+        which does not; the search keeps one of either kind and draws them together.
+        """
+        fits, best = 0, self.drafted(())
+        over: int | None = None
+        room, step, drafts = self.costs.room, 0, 0
+        while True:
+            parts = self.select(room)
+            draft = best if parts == best.parts else self.drafted(parts)
+            if draft.fits:
+                fits, best = room, draft
+                if draft.spare <= (1 - FULL) * self.budget:
+                    return fits, best
+            else:
+                over = room
+            drafts += 1
+            if over is None:
+                step = max(draft.spare, 2 * step)  # one by one, messages cost more than together
+                room += step
+            elif over - fits == 1:
+                return fits, best
+            elif drafts <= ALIGNED_DRAFTS:
+                room = min(max(room + draft.spare, fits + 1), over - 1)
+            else:
+                room = (fits + over) // 2
 
-    def _choose(self, room: int) -> list[Part]:
-        """Who stays and how much of it, by adding up to `room` tokens."""
+    # ---- selections ----
+
+    def select(self, room: int) -> list[Part]:
+        """Who stays and how much of it, in the conversation's order, by adding up to `room` tokens.
+
+        The first and the newest user turn always show both ends, however little room there is; in a room of one
+        token the newest is alone, and with none nobody is there.
+        """
         first = self.conversation.first_of(Role.USER)
         newest = self.conversation.last_of(Role.USER) or next(self.conversation.newest_first(), None)
-        if newest is None:
+        if newest is None or room < 1:
             return []
-        if first is not None and first.number == newest.number:
+        if first is newest or room < 2:
             first = None
-        left = room
         reserve = 0
         if first is not None:
-            share = int(FIRST_TURN_SHARE * left)
+            share = int(FIRST_TURN_SHARE * room)
             whole = self._cost(first, share)
             reserve = share if whole is None else whole
-        parts: dict[int, Part] = {}
-        left -= reserve + self._take(parts, newest, left - reserve, anchor=True)
+        part, cost = self._fit(newest, room - reserve)
+        parts = {newest.number: part}
+        left = room - reserve - cost
         for message in self.conversation.newest_first():
             if message is newest or message is first:
                 continue
-            left -= self._take(parts, message, left, anchor=False)
-            if message.number not in parts or parts[message.number].tokens is not None:
+            if self._cost(message, left) is None and self._cut_tokens(message, left) < SMALLEST_CUT_TOKENS:
+                break
+            part, cost = self._fit(message, left)
+            parts[message.number] = part
+            left -= cost
+            if part.is_cut:
                 break
         if first is not None:
-            self._take(parts, first, reserve + left, anchor=True)
+            parts[first.number], _ = self._fit(first, reserve + left)
         return [parts[number] for number in sorted(parts)]
 
-    def _take(self, parts: dict[int, Part], message: Message, room: int, *, anchor: bool) -> int:
-        """Take a message into `room` tokens, whole or cut, and return what it needs; 0 if a cut one needs more."""
+    def _fit(self, message: Message, room: int) -> tuple[Part, int]:
+        """A message in `room` tokens, whole or cut, and what it needs; more than `room` if both its ends do."""
         whole = self._cost(message, room)
         if whole is not None:
-            parts[message.number] = Part(message, anchor)
-            return whole
-        tokens = room - self.costs.around[message.role] - self.costs.ellipsis
-        if tokens < SMALLEST_CUT_TOKENS:
-            return 0
-        part = parts[message.number] = Part(message, anchor)
-        part.cut(tokens, self.encoder)
-        return room
+            return Part(message), whole
+        tokens = max(SMALLEST_CUT_TOKENS, self._cut_tokens(message, room))
+        cutter = self.cutters.get(message.number)
+        if cutter is None or cutter.tokens < tokens:
+            cutter = self.cutters[message.number] = Cutter.of(message.text, self.encoder, tokens)
+        return Part(message, cutter.keep(tokens)), room
+
+    def _cut_tokens(self, message: Message, room: int) -> int:
+        """What is left for its text when a message is cut."""
+        return room - self.costs.around[message.role] - self.costs.ellipsis
 
     def _cost(self, message: Message, room: int) -> int | None:
-        """Tokens of a whole message with its label and separator, or None if it does not fit into `room`."""
-        around = self.costs.around[message.role]
-        tokens = self._count(message, room - around)
-        return None if tokens is None or tokens + around > room else tokens + around
+        """Tokens of a whole message with its label and separator, or None if it does not fit into `room`.
 
-    # ---- settling ----
-
-    def _settle(self, parts: list[Part]) -> list[Part]:
-        """Move the cuts until the prompt fits and is full."""
-        best: tuple[int, list[tuple[int | None, Cutter | None]]] | None = None
-        seen: set[int] = set()
-        for _ in range(ROUNDS):
-            tokens = self.tokens(parts)
-            cuts = [(part.tokens, part.cutter) for part in parts]
-            if tokens <= self.budget and (best is None or tokens > best[0]):
-                best = (tokens, cuts)
-            if GOOD_FIT * self.budget <= tokens <= self.budget or tokens in seen:
-                break
-            seen.add(tokens)
-            if not self._move(parts, self.budget - tokens):
-                break
-        if best is None:
-            return self._shrink(parts)
-        for part, kept in zip(parts, best[1], strict=True):
-            part.tokens, part.cutter = kept  # another cutter may cut elsewhere for the same number of tokens
-        return parts
-
-    def _move(self, parts: list[Part], tokens: int) -> bool:
-        """Let one cut message keep `tokens` tokens more, or fewer if negative; False if none can."""
-        for part in sorted(parts, key=lambda part: part.anchor):
-            if part.tokens is None:
-                continue
-            start, end = part.hole()
-            if start < end and (tokens > 0 or part.tokens > SMALLEST_CUT_TOKENS):
-                # Never more than the budget: text that hardly costs tokens would ask for ever wider windows.
-                wanted = min(self.budget, max(SMALLEST_CUT_TOKENS, part.tokens + tokens))
-                if wanted != part.tokens:
-                    part.cut(wanted, self.encoder)
-                    return True
-        return False
-
-    def _shrink(self, parts: list[Part]) -> list[Part]:
-        """Cut what is whole and drop what is cut until the prompt fits: the oldest first, but anchors last."""
-        parts = list(parts)
-        while parts and (excess := self.tokens(parts) - self.budget) > 0:
-            if self._move(parts, -excess):
-                continue
-            part = min(parts, key=lambda part: part.anchor)
-            if part.tokens is None and part.message.text:
-                whole = self.encoder.count(part.message.text)
-                part.cut(max(SMALLEST_CUT_TOKENS, whole - excess - self.costs.ellipsis), self.encoder)
-            else:
-                parts.remove(part)
-        return parts
+        A text costs its tokens, or one for every 16 bytes if those are more. Counted in chunks, so that little is
+        encoded of what does not fit; the sum may be a few tokens off.
+        """
+        text = message.text
+        limit = room - self.costs.around[message.role]
+        least = -(-len(text) // MAX_BYTES_PER_TOKEN)
+        if least > limit:
+            return None
+        tally = self.tallies.setdefault(message.number, Tally())
+        width = max(MIN_CHUNK_BYTES, 2 * self.budget)
+        while tally.tokens <= limit and tally.counted_bytes < len(text):
+            end = window_end(text, tally.counted_bytes + width)
+            tally.tokens += self.encoder.count(text[tally.counted_bytes : end])
+            tally.counted_bytes = end
+        return None if tally.tokens > limit else max(tally.tokens, least) + self.costs.around[message.role]

@@ -41,8 +41,12 @@ WRAPPERS = (
 )  # fmt: skip
 """Tags that go while what is between them, the user's own words, stays."""
 
+MAX_ATTRIBUTE_BYTES = 400
+"""Of what a marker may hold beside its name. Without a bound, start markers that lead nowhere, one after the other,
+would make the search quadratic."""
+
 FENCES = (
-    (rb"# AGENTS\.md instructions[^\n]*\n\n<INSTRUCTIONS>", rb"</INSTRUCTIONS>"),
+    (rb"# AGENTS\.md instructions[^\n]{0,%d}\n\n<INSTRUCTIONS>" % MAX_ATTRIBUTE_BYTES, rb"</INSTRUCTIONS>"),
     (rb"--- Content from referenced files ---", rb"--- End of content ---"),
 )
 """Other pairs of markers that go with everything between them: regular expressions of start and end."""
@@ -54,9 +58,6 @@ LITERALS = (
     b"messages or otherwise consider them in your response unless the user explicitly asks you to.",
 )
 """Sentences that go wherever they stand."""
-
-# A tag stays on one line and holds no other; without a bound, a lone "<" would make the search quadratic.
-MAX_ATTRIBUTE_BYTES = 400
 
 
 def _tag_names(names: tuple[str, ...]) -> bytes:

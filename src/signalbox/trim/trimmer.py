@@ -41,13 +41,11 @@ class Trimmer:
         older still is dropped.
         """
         conversation = Conversation.of(scan, self.frame.labels)
-        fit = Fit(self.encoder, self.frame, self._costs, self.budget, conversation)
-        parts = fit.parts()
-        prompt = fit.render(parts)
+        draft = Fit(self.encoder, self.frame, self._costs, self.budget, conversation).draft()
         return Trimmed(
-            prompt=prompt,
-            pieces=tuple(part.piece() for part in parts),
-            tokens=self.encoder.count(prompt) + self.frame.extra_tokens,
+            prompt=draft.prompt,
+            pieces=tuple(part.piece() for part in draft.parts),
+            tokens=draft.tokens,
             budget=self.budget,
-            dropped_messages=len(conversation.groups) - len(parts),
+            dropped_messages=len(conversation.groups) - len(draft.parts),
         )

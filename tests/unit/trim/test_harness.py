@@ -55,6 +55,7 @@ def test_spellings_attributes_nesting_and_other_fences(text: str, left: str) -> 
         "a < b and c > d, <div>x</div>",
         "<INSTRUCTIONS>mine</INSTRUCTIONS>",
         "<system-reminder\n>a</system-reminder>",
+        "# AGENTS.md instructions" + "." * 401 + "\n\n<INSTRUCTIONS>x</INSTRUCTIONS>",
         "  indented, with a blank at the end ",
     ],
 )
@@ -72,9 +73,10 @@ def test_ranges_are_bytes_of_the_text() -> None:
     assert [text[start:end].decode() for start, end in kept_ranges(text)] == ["é", "ß"]
 
 
-def test_a_megabyte_of_open_brackets_is_read_in_linear_time() -> None:
+def test_a_megabyte_of_markers_that_lead_nowhere_is_read_in_linear_time() -> None:
     """Quadratic work here would take hours, not a moment."""
-    for hostile in (b"<", b"<system-reminder", b"<system-reminder ", b"<system-reminder>", b"</system-reminder>"):
+    openings = (b"<", b"<system-reminder", b"<system-reminder ", b"<system-reminder>", b"</system-reminder>")
+    for hostile in (*openings, b"# AGENTS.md instructions", b"--- Content from referenced files ---"):
         text = hostile * (1_000_000 // len(hostile))
         assert kept_ranges(text) == [(0, len(text))]
 

@@ -117,7 +117,11 @@ class HuggingFaceTokenizer:
     def count(self, text: bytes) -> int:
         if len(text) >= LONGEST_SPACE_RUN_BYTES:
             _refuse_long_space(text)
-        return len(self._encode_batch([text.decode("utf-8", "replace")], add_special_tokens=False)[0])
+        try:
+            [encoding] = self._encode_batch([text.decode("utf-8", "replace")], add_special_tokens=False)
+        except Exception as problem:  # the library raises Exception itself, over a word that has no unknown token
+            raise UncountableError("the vocabulary has no token for a part of this text") from problem
+        return len(encoding)
 
 
 class SentencePieceTokenizer:

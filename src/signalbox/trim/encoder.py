@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from signalbox.errors import RouterError, SetupError
 
@@ -55,13 +55,13 @@ class HuggingFaceEncoder:
             raise RouterError(f"{path}: {problem}") from problem
 
     def count(self, text: bytes) -> int:
-        # Batches of one: unlike `encode`, they give the GIL away while they work.
-        [encoding] = self._tokenizer.encode_batch_fast([text.decode()], add_special_tokens=False)
-        return len(encoding)
+        """As the interface says. Raises RouterError for a text that the vocabulary has no tokens for."""
+        return len(_encoded(self._tokenizer.encode_batch_fast, text.decode()))
 
     def ends(self, text: bytes) -> Sequence[int]:
+        """As the interface says. Raises RouterError for a text that the vocabulary has no tokens for."""
         string = text.decode()
-        [encoding] = self._tokenizer.encode_batch([string], add_special_tokens=False)
+        encoding = _encoded(self._tokenizer.encode_batch, string)
         characters = accumulate((end for _, end in encoding.offsets), max)
         if len(string) == len(text):
             return list(characters)
@@ -73,3 +73,15 @@ class HuggingFaceEncoder:
                 reached = end
             ends.append(at_byte)
         return ends
+
+
+def _encoded(encode: Callable[..., list[Any]], text: str) -> Any:
+    """Encode a batch of one: unlike `encode`, batches give the GIL away while they work."""
+    try:
+        [encoding] = encode([text], add_special_tokens=False)
+    except Exception as problem:  # the library raises Exception itself, and what it says may quote the text
+        raise RouterError(
+            "the vocabulary has no token for a part of this text and none for the unknown; "
+            "fix: the tokenizer.json that the model was published with"
+        ) from problem
+    return encoding

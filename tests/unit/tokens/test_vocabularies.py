@@ -233,3 +233,13 @@ def test_the_estimate_is_within_its_stated_bound_of_the_true_count(name: str, te
     raw = TEXTS[text].encode() * 40
     estimate = estimate_prompt_tokens(make_request([{"role": "user", "content": TEXTS[text] * 40}]).scan)
     assert estimate / 3 <= tokenizer.count(raw) <= estimate * 2
+
+
+def test_a_text_that_a_vocabulary_has_no_token_for_is_uncountable_and_not_a_fault(tmp_path: Path) -> None:
+    library = pytest.importorskip("tokenizers")
+    path = tmp_path / "tokenizer.json"
+    library.Tokenizer(library.models.WordPiece({"a": 0}, unk_token="[UNK]")).save(str(path))
+    tokenizer = load_tokenizer(path)
+    assert tokenizer.count(b"a") == 1
+    with pytest.raises(UncountableError, match="no token for a part of this text"):
+        tokenizer.count(b"secret")

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models
 
 from signalbox.core import Role, scan
 from signalbox.errors import RouterError, SetupError
@@ -163,6 +164,15 @@ def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for name in ("bad.json", "missing.json"):
         with pytest.raises(RouterError, match=name):
             HuggingFaceEncoder.open(tmp_path / name)
+
+
+def test_a_tokenizer_without_an_unknown_token_says_that_it_cannot_encode() -> None:
+    lacking = HuggingFaceEncoder(Tokenizer(models.WordPiece({"a": 0}, unk_token="[UNK]")).to_str())
+    assert lacking.count(b"a") == 1
+    for encode in (lacking.count, lacking.ends):
+        with pytest.raises(RouterError, match="no token for a part of this text") as refused:
+            encode(b"secret")
+        assert "secret" not in str(refused.value)
 
 
 def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

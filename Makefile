@@ -42,8 +42,9 @@ build: $(VENV)/.dev  ## rebuild the compiled core in place
 sanitize: $(VENV)/.dev $(VENV)/.vocabularies  ## the core's tests on a build with address and undefined-behaviour sanitizers
 	tests/core/sanitize.sh $(BIN)/python
 
-fuzz: $(VENV)/.dev  ## fuzz the scanner, the encoders and the scoring kernels for a bounded time
+fuzz: $(VENV)/.dev  ## fuzz the C kernels, trimming, token counts and the protobuf edge for a bounded time
 	$(MAKE) -C csrc fuzz
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, and the core; needs wrk
 	$(BIN)/python -m benchmarks.through_envoy $(ARGS)

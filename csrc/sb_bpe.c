@@ -2,119 +2,25 @@
 
 #include <string.h>
 
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "pack() puts overlapping loads together, which is exact on little-endian machines only"
-#endif
-
 enum {
-    SHORT_TOKEN = 8,
     /* Up to here a scan for the lowest rank beats a heap: what it looks at stays in the first cache. */
     SHORT_PIECE = 128,
 };
 
-static uint64_t load64(const uint8_t *at) {
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static uint32_t load32(const uint8_t *at) {
-    uint32_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-/* 1..8 bytes in one number, zeros above. */
-static uint64_t pack(const uint8_t *s, size_t length) {
-    if (length == 8) {
-        return load64(s);
-    }
-    if (length >= 4) {
-        return load32(s) | (uint64_t)load32(s + length - 4) << 8 * (length - 4);
-    }
-    return s[0] | (uint64_t)s[length / 2] << 8 * (length / 2) | (uint64_t)s[length - 1] << 8 * (length - 1);
-}
-
-static uint64_t mix(uint64_t value) {
-    value *= UINT64_C(0x9e3779b97f4a7c15);
-    value ^= value >> 32;
-    value *= UINT64_C(0xd6e8feb86659fd93);
-    return value ^ value >> 32;
-}
-
-/* Of more than 8 bytes. Equal hashes are compared byte by byte, so they cost time and nothing else. */
-static uint64_t hash(const uint8_t *s, size_t length) {
-    uint64_t value = length;
-    for (size_t at = 0; at + 8 < length; at += 8) {
-        value = mix(value ^ load64(s + at));
-    }
-    return mix(value ^ load64(s + length - 8));
-}
-
-/* The slot a token is in, or the empty one where it would be. */
-static sb_bpe_slot *slot_of(const sb_bpe *bpe, const uint8_t *token, size_t length) {
-    const bool is_short = length <= SHORT_TOKEN;
-    const uint64_t key = is_short ? pack(token, length) : hash(token, length);
-    size_t place = (size_t)(is_short ? mix(key + length) : key) & bpe->mask;
-    for (;; place = (place + 1) & bpe->mask) {
-        sb_bpe_slot *slot = &bpe->slots[place];
-        if (slot->where == 0) {
-            return slot;
-        }
-        if (slot->key != key) {
-            continue;
-        }
-        if (is_short || slot->where <= SHORT_TOKEN) {
-            if (slot->where == length) {
-                return slot;
-            }
-            continue;
-        }
-        const uint8_t *entry = bpe->blob + (slot->where - SHORT_TOKEN - 1);
-        if ((size_t)(entry[0] | entry[1] << 8) == length && memcmp(entry + 2, token, length) == 0) {
-            return slot;
-        }
-    }
-}
-
 bool sb_bpe_add(sb_bpe *bpe, const uint8_t *token, size_t length, uint32_t rank) {
-    sb_bpe_slot *slot = slot_of(bpe, token, length);
-    if (slot->where != 0) {
+    if (!sb_tokens_add(&bpe->tokens, token, length, rank)) {
         return false;
-    }
-    slot->rank = rank;
-    if (length <= SHORT_TOKEN) {
-        slot->key = pack(token, length);
-        slot->where = (uint32_t)length;
-    } else {
-        uint8_t *entry = bpe->blob + bpe->blob_size;
-        slot->key = hash(token, length);
-        slot->where = bpe->blob_size + SHORT_TOKEN + 1;
-        entry[0] = (uint8_t)length;
-        entry[1] = (uint8_t)(length >> 8);
-        memcpy(entry + 2, token, length);
-        bpe->blob_size += (uint32_t)length + 2;
     }
     if (length == 1) {
         bpe->bytes[token[0]] = rank;
     } else if (length == 2) {
         bpe->pairs[token[0] << 8 | token[1]] = rank;
     }
-    if (length > bpe->longest) {
-        bpe->longest = (uint32_t)length;
-    }
     return true;
 }
 
 uint32_t sb_bpe_find(const sb_bpe *bpe, const uint8_t *token, size_t length) {
-    if (length > bpe->longest) {
-        return SB_BPE_NONE;
-    }
-    if (length == 2) {
-        return bpe->pairs[token[0] << 8 | token[1]];
-    }
-    const sb_bpe_slot *slot = slot_of(bpe, token, length);
-    return slot->where != 0 ? slot->rank : SB_BPE_NONE;
+    return length == 2 ? bpe->pairs[token[0] << 8 | token[1]] : sb_tokens_find(&bpe->tokens, token, length);
 }
 
 /* Merge a piece of 2..SHORT_PIECE bytes. Returns the number of tokens and puts them into out, unless that is NULL. */

@@ -8,29 +8,18 @@
 #define SB_BPE_H
 
 #include "sb_split.h"
+#include "sb_tokens.h"
 
-#define SB_BPE_NONE UINT32_MAX
-#define SB_BPE_MAX_TOKEN_BYTES 65535u
+#define SB_BPE_NONE SB_TOKENS_NONE
 #define SB_BPE_MAX_TEXT_BYTES ((size_t)INT32_MAX)
 
-/* One place of an open-addressing hash table. */
 typedef struct {
-    uint64_t key;   /* the bytes of a token of at most 8, else their hash */
-    uint32_t rank;  /* at most INT32_MAX */
-    uint32_t where; /* 0: empty; 1..8: length of the token; else its place in `blob` plus 9 */
-} sb_bpe_slot;
-
-typedef struct {
-    sb_bpe_slot *slots;      /* [0..mask], zeroed at first, at least one stays empty */
-    size_t mask;             /* a power of two, less one */
-    uint8_t *blob;           /* 2 + length bytes for each token of more than 8 */
-    uint32_t blob_size;      /* used so far, at most UINT32_MAX - 9 */
-    uint32_t longest;        /* bytes of the longest token */
-    uint32_t *pairs;         /* [65536] ranks of tokens of two bytes, SB_BPE_NONE at first */
-    uint32_t bytes[256];     /* ranks of single bytes, SB_BPE_NONE at first; all must be set to encode */
+    sb_tokens tokens;    /* their numbers are ranks */
+    uint32_t *pairs;     /* [65536] ranks of tokens of two bytes, SB_BPE_NONE at first */
+    uint32_t bytes[256]; /* ranks of single bytes, SB_BPE_NONE at first; all must be set to encode */
 } sb_bpe;
 
-/* Add a token of 1..SB_BPE_MAX_TOKEN_BYTES. False if it is there already. */
+/* Add a token of 1..SB_TOKENS_MAX_BYTES. False if it is there already. */
 bool sb_bpe_add(sb_bpe *bpe, const uint8_t *token, size_t length, uint32_t rank);
 
 /* Rank of a token, or SB_BPE_NONE. */

@@ -1,11 +1,11 @@
-/* Code points of UTF-8 text, and the classes that split patterns tell apart. Unicode 16.0, as in
+/* Characters of UTF-8 text, and the classes that split patterns tell apart. Unicode 16.0, as in
  * the regular expressions of tiktoken. No allocation, no globals that change. */
 #ifndef SB_CLASSES_H
 #define SB_CLASSES_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+
+#include "sb_utf8.h"
 
 /* Disjoint. csrc/tables/character_classes.py writes these numbers. */
 typedef enum {
@@ -34,32 +34,16 @@ typedef struct {
     uint32_t length; /* bytes, at least 1 unless at the end */
 } sb_character;
 
-/* The character at text[at] of text[0..size), at <= size. A byte that begins no well-formed sequence
- * (Unicode 16.0, table 3-7) is a character of its own, as Python's surrogateescape has it. */
+/* The character at text[at] of text[0..size), at <= size. A byte that is not UTF-8 is a character of its own. */
 static inline sb_character sb_character_at(const uint8_t *text, size_t size, size_t at) {
     if (at >= size) {
         return (sb_character){0, 0};
     }
-    const uint8_t *const s = text + at;
-    const size_t rest = size - at;
-    uint32_t code = s[0], length = 1;
-    if (code >= 0x80) {
-        if (code >= 0xc2 && code < 0xe0 && rest > 1 && (s[1] & 0xc0) == 0x80) {
-            code = (code & 0x1f) << 6 | (s[1] & 0x3fu);
-            length = 2;
-        } else if (code >= 0xe0 && code < 0xf0 && rest > 2 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
-                   (code > 0xe0 || s[1] >= 0xa0) && (code != 0xed || s[1] < 0xa0)) {
-            code = (code & 0x0f) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
-            length = 3;
-        } else if (code >= 0xf0 && code < 0xf5 && rest > 3 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
-                   (s[3] & 0xc0) == 0x80 && (code > 0xf0 || s[1] >= 0x90) && (code < 0xf4 || s[1] < 0x90)) {
-            code = (code & 0x07) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 | (s[3] & 0x3fu);
-            length = 4;
-        } else {
-            return (sb_character){SB_BIT(SB_CLASS_OTHER), 1};
-        }
+    const sb_code c = sb_code_at(text, size, at);
+    if (c.code == SB_NO_CODE) {
+        return (sb_character){SB_BIT(SB_CLASS_OTHER), 1};
     }
-    return (sb_character){SB_BIT(sb_class_table[sb_class_blocks[code >> 7] * 128u + (code & 127)]), length};
+    return (sb_character){SB_BIT(sb_class_table[sb_class_blocks[c.code >> 7] * 128u + (c.code & 127)]), c.length};
 }
 
 #endif

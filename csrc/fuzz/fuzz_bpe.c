@@ -61,7 +61,7 @@ static size_t merge(const sb_bpe *bpe, const uint8_t *piece, size_t size, int32_
 
 static void fill(sb_bpe *bpe, const uint8_t *text, size_t size) {
     uint32_t rank = 256;
-    bpe->mask = SLOTS - 1;
+    bpe->tokens.mask = SLOTS - 1;
     memset(bpe->pairs, 0xff, 65536 * sizeof *bpe->pairs);
     for (uint32_t byte = 0; byte < 256; byte++) {
         const uint8_t token = (uint8_t)byte;
@@ -114,9 +114,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; choice % 3 == 0 && i < size; i++) {
         text[i] = (uint8_t)('a' + text[i] % 4); /* one long piece in which much repeats */
     }
-    sb_bpe bpe = {.slots = calloc(SLOTS, sizeof(sb_bpe_slot)), .blob = allocate(TOKENS * (MAX_LENGTH + 2)),
+    sb_bpe bpe = {.tokens = {.slots = calloc(SLOTS, sizeof(sb_token_slot)), .blob = allocate(TOKENS * (MAX_LENGTH + 2))},
                   .pairs = allocate(65536 * sizeof(uint32_t))};
-    require(bpe.slots != NULL, "memory for the fuzzer");
+    require(bpe.tokens.slots != NULL, "memory for the fuzzer");
     memset(bpe.bytes, 0xff, sizeof bpe.bytes);
     fill(&bpe, text, size);
     int32_t *found = allocate(size * sizeof *found), *expected = allocate(size * sizeof *expected);
@@ -134,8 +134,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     free(expected);
     free(found);
     free(bpe.pairs);
-    free(bpe.blob);
-    free(bpe.slots);
+    free(bpe.tokens.blob);
+    free(bpe.tokens.slots);
     free(text);
     return 0;
 }

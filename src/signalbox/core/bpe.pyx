@@ -4,14 +4,13 @@ from array import array
 
 from cpython cimport array as c_array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from .c_bpe cimport (
     SB_BPE_DONE,
     SB_BPE_MAX_TEXT_BYTES,
-    SB_BPE_MAX_TOKEN_BYTES,
     SB_BPE_NONE,
     SB_BPE_WANTS_ROOM,
     SB_PATTERN_COUNT,
@@ -20,20 +19,19 @@ from .c_bpe cimport (
     sb_bpe_encode,
     sb_bpe_find,
     sb_bpe_run,
-    sb_bpe_slot,
     sb_bpe_status,
     sb_pattern,
 )
-from .c_scan cimport sb_span
-from .c_text cimport sb_text_unescape
+from .c_tokens cimport SB_TOKENS_MAX_BYTES
 from .scan cimport Scan
+from .token_memory cimport give_back, longest_unescaped, make_room, plain_text
 
 from .patterns import PATTERNS, pattern_number
 from .ranks import MAX_TOKEN_BYTES, check_ranks, parse_ranks
 
 cdef size_t NOGIL_BYTES = 512  # giving the GIL away costs as much as encoding some 50 bytes
 
-if len(PATTERNS) != SB_PATTERN_COUNT or MAX_TOKEN_BYTES != SB_BPE_MAX_TOKEN_BYTES:
+if len(PATTERNS) != SB_PATTERN_COUNT or MAX_TOKEN_BYTES != SB_TOKENS_MAX_BYTES:
     raise ImportError("signalbox.core: csrc and the Python around it are of different versions; rebuild both")
 
 cdef c_array.array INT32 = array("i")
@@ -63,18 +61,10 @@ cdef class Bpe:
             ranks = parse_ranks(ranks)
         check_ranks(ranks)
         self.size = len(ranks)
-        cdef size_t slots = 512
-        while slots < 2 * <size_t> self.size:  # at most half full: probes stay short, and one ends each search
-            slots *= 2
-        cdef size_t blob_bytes = sum([len(token) + 2 for token in ranks if len(token) > 8])
-        if blob_bytes > <size_t> 2**32 - 16:
-            raise ValueError(f"vocabulary: tokens of {blob_bytes} bytes in all; expected less than 4 GiB")
-        self.table.slots = <sb_bpe_slot *> PyMem_Calloc(slots, sizeof(sb_bpe_slot))
-        self.table.blob = <uint8_t *> PyMem_Malloc(blob_bytes)
+        make_room(&self.table.tokens, <size_t> self.size, sum([len(token) + 2 for token in ranks if len(token) > 8]))
         self.table.pairs = <uint32_t *> PyMem_Malloc(65536 * sizeof(uint32_t))
-        if self.table.slots == NULL or self.table.blob == NULL or self.table.pairs == NULL:
+        if self.table.pairs == NULL:
             raise MemoryError
-        self.table.mask = slots - 1
         memset(self.table.pairs, 0xff, 65536 * sizeof(uint32_t))
         memset(self.table.bytes, 0xff, sizeof(self.table.bytes))
         cdef bytes packed
@@ -84,22 +74,21 @@ cdef class Bpe:
                        <uint32_t> rank)
 
     def __dealloc__(self):
-        PyMem_Free(self.table.slots)
-        PyMem_Free(self.table.blob)
+        give_back(&self.table.tokens)
         PyMem_Free(self.table.pairs)
 
     def __len__(self):
         return self.size
 
     def __contains__(self, bytes token not None):
-        if not 1 <= len(token) <= SB_BPE_MAX_TOKEN_BYTES:
+        if not 1 <= len(token) <= SB_TOKENS_MAX_BYTES:
             return False
         return sb_bpe_find(&self.table, <const uint8_t *> PyBytes_AS_STRING(token), <size_t> len(token)) != SB_BPE_NONE
 
     @property
     def longest_token_bytes(self):
         """Bytes of the longest token: no text has fewer tokens than its bytes divided by this."""
-        return self.table.longest
+        return self.table.tokens.longest
 
     cdef int step(self, sb_bpe_run *run) except -1:
         """Encode until done or out of room; 1 if done. Scratch grows here; the caller frees it."""
@@ -155,31 +144,20 @@ cdef class Bpe:
         into one buffer, one after the other.
         """
         cdef uint32_t i, count = scan.found.span_count
-        cdef sb_span *span
+        cdef size_t most = longest_unescaped(scan)
         cdef sb_bpe_run run
-        cdef size_t most = 0, raw
         cdef uint8_t *buffer = NULL
-        cdef const uint8_t *body = scan.bytes_at()
         cdef c_array.array out = c_array.clone(INT32, count, True)
-        for i in range(count):
-            span = &scan.spans_at[i]
-            if span.text.text_bytes < span.text.end - span.text.start and span.text.text_bytes > most:
-                most = span.text.text_bytes
-        begin(&run, body, 0)
+        begin(&run, NULL, 0)
         try:
             if most > 0:
                 buffer = <uint8_t *> PyMem_RawMalloc(most)
                 if buffer == NULL:
                     raise MemoryError
             for i in range(count):
-                span = &scan.spans_at[i]
-                raw = span.text.end - span.text.start
-                run.text = body + span.text.start
-                run.size = span.text.text_bytes
+                run.text = plain_text(scan, &scan.spans_at[i], buffer)
+                run.size = scan.spans_at[i].text.text_bytes
                 run.at = run.tokens = 0
-                if run.size < raw:
-                    sb_text_unescape(body + span.text.start, raw, buffer)
-                    run.text = buffer
                 self.step(&run)
                 out.data.as_ints[i] = <int> run.tokens
         finally:

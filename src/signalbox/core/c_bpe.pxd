@@ -2,6 +2,8 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from .c_tokens cimport sb_tokens
+
 
 cdef extern from "sb_split.h" nogil:
     ctypedef enum sb_pattern:
@@ -10,20 +12,10 @@ cdef extern from "sb_split.h" nogil:
 
 cdef extern from "sb_bpe.h" nogil:
     const uint32_t SB_BPE_NONE
-    const uint32_t SB_BPE_MAX_TOKEN_BYTES
     const size_t SB_BPE_MAX_TEXT_BYTES
 
-    ctypedef struct sb_bpe_slot:
-        uint64_t key
-        uint32_t rank
-        uint32_t where
-
     ctypedef struct sb_bpe:
-        sb_bpe_slot *slots
-        size_t mask
-        uint8_t *blob
-        uint32_t blob_size
-        uint32_t longest
+        sb_tokens tokens
         uint32_t *pairs
         uint32_t bytes[256]
 

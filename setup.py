@@ -20,6 +20,7 @@ KERNELS = {
     "envelope": ["sb_envelope.c", "sb_wire.c", "sb_json.c"],
     "surface": ["sb_surface.c", "sb_shares.c", "sb_text.c"],
     "bpe": ["sb_bpe.c", "sb_split.c", "sb_classes_table.c", "sb_text.c"],
+    "wordpiece": ["sb_wordpiece.c", "sb_fold_table.c", "sb_text.c"],
     "score": ["sb_vector.c", "sb_head.c", "sb_topk.c"],
     "table": ["sb_pool.c"],
 }

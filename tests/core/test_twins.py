@@ -39,6 +39,7 @@ def test_everything_compiled_is_seen_by_these_tests() -> None:
         "EmbeddingTable",
         "Lexicon",
         "Scan",
+        "WordPiece",
         "apply_edits",
         "cosines",
         "dots",

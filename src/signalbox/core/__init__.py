@@ -24,6 +24,8 @@ try:
     from signalbox.core.score import cosines, dots, normalize, sigmoid, softmax, topk, win_rate
     from signalbox.core.surface import Lexicon, surface
     from signalbox.core.table import EmbeddingTable
+    from signalbox.core.wordpiece import WordPiece
+    from signalbox.core.wordpiece_file import wordpiece_of
 except ImportError as problem:
     raise ImportError(
         f"the compiled core cannot be loaded ({problem}); build it with `pip install .`, or `make build` in a checkout"
@@ -46,6 +48,7 @@ __all__ = [
     "Scan",
     "Span",
     "Surface",
+    "WordPiece",
     "apply_edits",
     "cosines",
     "dots",
@@ -57,5 +60,6 @@ __all__ = [
     "surface",
     "topk",
     "win_rate",
+    "wordpiece_of",
     "write_table",
 ]

@@ -26,6 +26,7 @@ from signalbox.core.reference_score import (
     win_rate,
 )
 from signalbox.core.reference_surface import Lexicon, surface
+from signalbox.core.reference_wordpiece import WordPiece
 from signalbox.core.spans import Passage, Role, Span
 from signalbox.types import Edit
 
@@ -35,6 +36,7 @@ __all__ = [
     "EmbeddingTable",
     "Lexicon",
     "Scan",
+    "WordPiece",
     "apply_edits",
     "cosines",
     "dots",

@@ -25,7 +25,7 @@ try:
     from signalbox.core.surface import Lexicon, surface
     from signalbox.core.table import EmbeddingTable
     from signalbox.core.wordpiece import WordPiece
-    from signalbox.core.wordpiece_file import wordpiece_of
+    from signalbox.core.wordpiece_file import wordpiece_of, wordpiece_of_list
 except ImportError as problem:
     raise ImportError(
         f"the compiled core cannot be loaded ({problem}); build it with `pip install .`, or `make build` in a checkout"
@@ -61,5 +61,6 @@ __all__ = [
     "topk",
     "win_rate",
     "wordpiece_of",
+    "wordpiece_of_list",
     "write_table",
 ]

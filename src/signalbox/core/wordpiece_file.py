@@ -1,13 +1,14 @@
-"""A tokenizer.json that describes what `core.WordPiece` does, as its arguments; None for any other."""
+"""Files of BERT's vocabularies in, `core.WordPiece` out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from signalbox.core.word_tokens import CONTINUES, MAX_CHARS, MAX_SPECIALS
+from signalbox.core.word_tokens import CONTINUES, MAX_CHARS, MAX_SPECIALS, parse_tokens
 from signalbox.core.wordpiece import WordPiece
 
+_BERT_SPECIALS = (b"[PAD]", b"[UNK]", b"[CLS]", b"[SEP]", b"[MASK]")
 _WITHOUT_EFFECT = ("TemplateProcessing", "BertProcessing")
 """Post-processors that only put special tokens around a text."""
 
@@ -17,9 +18,15 @@ def wordpiece_of(data: Mapping[str, Any]) -> WordPiece | None:
 
     That is one whose model is WordPiece, behind BertNormalizer with clean_text and BertPreTokenizer, whose added
     tokens are found as they are written. Truncation, padding and what is put around a text are not looked at: an
-    encoder is asked about the text alone. None for anything else, which the library `tokenizers` can read.
-    Raises ValueError for a vocabulary that cannot be used.
+    encoder is asked about the text alone. None for anything else, which is up to the library `tokenizers`.
     """
+    try:
+        return _encoder(data)
+    except (ValueError, TypeError, KeyError, AttributeError):  # broken, or out of bounds: the library says what it is
+        return None
+
+
+def _encoder(data: Mapping[str, Any]) -> WordPiece | None:
     model, normalizer = _section(data, "model"), _section(data, "normalizer")
     added = data.get("added_tokens") or []
     longest_word = model.get("max_input_chars_per_word", 100)
@@ -45,6 +52,16 @@ def wordpiece_of(data: Mapping[str, Any]) -> WordPiece | None:
         handle_chinese_chars=normalizer.get("handle_chinese_chars", True),
         max_input_chars_per_word=longest_word,
     )
+
+
+def wordpiece_of_list(content: bytes, *, lowercase: bool) -> WordPiece:
+    """Return the compiled encoder for a vocab.txt, as BERT's own tokenizer is with it.
+
+    Raises ValueError for a vocabulary that cannot be used.
+    """
+    tokens = parse_tokens(content)
+    specials = {token: tokens[token] for token in _BERT_SPECIALS if token in tokens}
+    return WordPiece(tokens, specials=specials, lowercase=lowercase)
 
 
 def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from signalbox.decide.trace import Trace
 from signalbox.errors import RouterError, SetupError
 from signalbox.features.extract import extract
 from signalbox.policy.load import load_policy
-from signalbox.trim import HuggingFaceEncoder, Trimmer
+from signalbox.trim import Trimmer, open_encoder
 from signalbox.types import Case, Endpoint, ParsedRequest, Signals
 
 DECISION_ID = "sb-offline"
@@ -39,10 +39,10 @@ def router_prompt(body: bytes, tokenizer: Path, budget: int) -> Trace:
     """Return what a router model with this tokenizer.json would read of a request: how much of which turn, no text.
 
     budget: tokens. Raises RequestError for a body that cannot be parsed; SetupError for a tokenizer that cannot be
-    read, a budget too small, or if the `tokenizers` library is missing.
+    read, a budget too small, or if the `tokenizers` library is missing and needed.
     """
     try:
-        trimmer = Trimmer(HuggingFaceEncoder.open(tokenizer), budget)
+        trimmer = Trimmer(open_encoder(tokenizer), budget)
     except RouterError as problem:
         raise SetupError(str(problem)) from problem
     trimmed = trimmer.trim(scan(body))

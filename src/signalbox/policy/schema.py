@@ -159,8 +159,8 @@ class TokenizerFile(Section):
 
     file: str = Field(min_length=1, description="Vocabulary file; read when the policy is loaded.")
     format: Format | None = Field(default=None, description="What the file holds. Default: what its bytes say.")
-    pattern: Literal["cl100k", "llama3", "llama4", "o200k", "qwen2"] | None = Field(
-        default=None, description="How text is cut into words; files in tiktoken's format do not say."
+    pattern: Literal["bert-cased", "bert-uncased", "cl100k", "llama3", "llama4", "o200k", "qwen2"] | None = Field(
+        default=None, description="How text is cut into words; files in tiktoken's format and vocab.txt do not say."
     )
     template: TemplateName | None = Field(
         default=None, description="Chat template. Default: that of the model's family, or of the tokenizer's name."

@@ -91,6 +91,17 @@ class CompiledTokenizer:
         return self._bpe.count(text)
 
 
+class WordPieceTokenizer:
+    """BERT's WordPiece in the compiled core. Special tokens written out in a text are special, as in servers."""
+
+    def __init__(self, wordpiece: core.WordPiece) -> None:
+        self.bounds = Bounds(0, 1)  # white space costs nothing, and a long word is one token
+        self._wordpiece = wordpiece
+
+    def count(self, text: bytes) -> int:
+        return self._wordpiece.count(text)
+
+
 class TiktokenTokenizer:
     """Byte-level BPE with a pattern of its own (tekken) through `tiktoken`. Special tokens in a text are text."""
 

@@ -1,4 +1,4 @@
-"""Vocabulary files in, tokenizers out: tiktoken, `tokenizer.json`, Mistral's tekken and SentencePiece.
+"""Vocabulary files in, tokenizers out: tiktoken, `tokenizer.json`, BERT's vocab.txt, Mistral's tekken, SentencePiece.
 
 Everything is read from the named file. Nothing is downloaded, and the libraries' own downloaders are never called.
 A file that cannot be used is a `VocabularyError` that says why; it never surfaces while a request is served.
@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from signalbox import core
 from signalbox.errors import SignalboxError
-from signalbox.tokens.patterns import NFC_PATTERNS, PATTERNS
+from signalbox.tokens.patterns import BERT_PATTERNS, NFC_PATTERNS, PATTERNS
 from signalbox.tokens.tokenizer import (
     NFC_FACTOR,
     Bounds,
@@ -25,11 +25,13 @@ from signalbox.tokens.tokenizer import (
     SentencePieceTokenizer,
     TiktokenTokenizer,
     Tokenizer,
+    WordPieceTokenizer,
 )
 
-Format = Literal["huggingface", "tiktoken", "tekken", "sentencepiece"]
+Format = Literal["huggingface", "tiktoken", "tekken", "sentencepiece", "wordpiece"]
 
 MAX_VOCABULARY_BYTES = 128 * 1024 * 1024  # the largest published one, Gemma 3's tokenizer.json, has 33 MB
+UNKNOWN_WORD = b"[UNK]"  # among the first hundred lines of every vocab.txt
 BLANK = "▁"
 """What SentencePiece vocabularies write for a blank."""
 
@@ -78,7 +80,7 @@ def _load(path: Path, identity: tuple[int, int, int], kind: Format | None, patte
     except OSError as problem:
         raise VocabularyError(f"cannot be read: {problem.strerror}", "correct its owner or mode") from problem
     kind = kind or find_format(content)
-    if kind not in _LOADERS or not (pattern is None or pattern in PATTERNS):
+    if kind not in _LOADERS or not (pattern is None or pattern in PATTERNS or pattern in BERT_PATTERNS):
         raise VocabularyError(f"has the format {kind!r} and the pattern {pattern!r}", f"known: {', '.join(_LOADERS)}")
     try:
         return _LOADERS[kind](content, pattern)
@@ -100,7 +102,11 @@ def find_format(content: bytes) -> Format:
     fields = start.partition(b"\n")[0].split()
     if len(fields) == 2 and fields[1].isdigit():
         return "tiktoken"
-    raise VocabularyError("is in no known vocabulary format", "expected tokenizer.json, tiktoken, tekken or a .model")
+    if UNKNOWN_WORD in content[:65536].split():
+        return "wordpiece"
+    raise VocabularyError(
+        "is in no known vocabulary format", "expected tokenizer.json, tiktoken, tekken, vocab.txt or a .model"
+    )
 
 
 def _library(name: str) -> Any:
@@ -113,7 +119,7 @@ def _library(name: str) -> Any:
 
 
 def _load_tiktoken(content: bytes, pattern: str | None) -> Tokenizer:
-    if pattern is None:
+    if pattern not in PATTERNS:
         raise VocabularyError("holds tokens alone", f"say how text is cut with `pattern`: {', '.join(PATTERNS)}")
     try:
         ranks = {
@@ -144,8 +150,21 @@ def _require_bytes(ranks: dict[bytes, int]) -> None:
 
 
 def _load_huggingface(content: bytes, pattern: str | None) -> Tokenizer:
+    data = json.loads(content)
+    wordpiece = core.wordpiece_of(data)
+    if wordpiece is not None:
+        return WordPieceTokenizer(wordpiece)
     tokenizer = _library("tokenizers").Tokenizer.from_buffer(content)
-    return HuggingFaceTokenizer(tokenizer, huggingface_bounds(json.loads(content)))
+    return HuggingFaceTokenizer(tokenizer, huggingface_bounds(data))
+
+
+def _load_wordpiece(content: bytes, pattern: str | None) -> Tokenizer:
+    if pattern not in BERT_PATTERNS:
+        raise VocabularyError("holds tokens alone", f"say how text is read with `pattern`: {', '.join(BERT_PATTERNS)}")
+    try:
+        return WordPieceTokenizer(core.wordpiece_of_list(content, lowercase=BERT_PATTERNS[pattern]))
+    except ValueError as problem:
+        raise VocabularyError(f"is no usable vocab.txt ({problem})", "check the file") from problem
 
 
 def huggingface_bounds(data: dict[str, Any]) -> Bounds:
@@ -220,4 +239,5 @@ _LOADERS: dict[Format, Callable[[bytes, str | None], Tokenizer]] = {
     "tiktoken": _load_tiktoken,
     "tekken": _load_tekken,
     "sentencepiece": _load_sentencepiece,
+    "wordpiece": _load_wordpiece,
 }

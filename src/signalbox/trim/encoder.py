@@ -1,12 +1,14 @@
-"""What trimming asks of a tokenizer, and the `tokenizers` library behind that interface."""
+"""What trimming asks of a tokenizer; the compiled WordPiece and the `tokenizers` library behind that interface."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
+from signalbox import core
 from signalbox.errors import RouterError, SetupError
 
 
@@ -47,10 +49,12 @@ class HuggingFaceEncoder:
     @classmethod
     def open(cls, path: Path) -> HuggingFaceEncoder:
         """Read a tokenizer.json. Raises as the constructor does, and RouterError if the file cannot be read."""
+        return cls._of(path, _read(path))
+
+    @classmethod
+    def _of(cls, path: Path, tokenizer_json: str) -> HuggingFaceEncoder:
         try:
-            return cls(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as problem:
-            raise RouterError(f"{path}: cannot read the tokenizer: {problem}") from problem
+            return cls(tokenizer_json)
         except RouterError as problem:
             raise RouterError(f"{path}: {problem}") from problem
 
@@ -85,3 +89,36 @@ def _encoded(encode: Callable[..., list[Any]], text: str) -> Any:
             "fix: the tokenizer.json that the model was published with"
         ) from problem
     return encoding
+
+
+class WordPieceEncoder:
+    """An `Encoder` over the compiled WordPiece: what `HuggingFaceEncoder` gives for BERT's files, sooner."""
+
+    def __init__(self, wordpiece: core.WordPiece) -> None:
+        self._wordpiece = wordpiece
+
+    def count(self, text: bytes) -> int:
+        return self._wordpiece.count(text)
+
+    def ends(self, text: bytes) -> Sequence[int]:
+        return self._wordpiece.ends(text)
+
+
+def open_encoder(path: Path) -> Encoder:
+    """Read a tokenizer.json: compiled if it is one of BERT's, else through the `tokenizers` library.
+
+    Raises RouterError if the file cannot be used, SetupError if it needs `tokenizers` and that is not installed.
+    """
+    text = _read(path)
+    try:
+        wordpiece = core.wordpiece_of(json.loads(text))
+    except (ValueError, RecursionError) as problem:
+        raise RouterError(f"{path}: not a tokenizer.json: {problem}") from problem
+    return HuggingFaceEncoder._of(path, text) if wordpiece is None else WordPieceEncoder(wordpiece)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise RouterError(f"{path}: cannot read the tokenizer: {problem}") from problem

@@ -5,7 +5,14 @@
 enum {
     /* Up to here a scan for the lowest rank beats a heap: what it looks at stays in the first cache. */
     SHORT_PIECE = 128,
+    LANES = 8,
+    /* Up to here wide loads cost more than they save: they wait for what has just been stored. */
+    FEW = 24,
 };
+
+/* A rank and, below it, the start of the left part, so that the least is the next to merge, in 31 bits: processors
+ * without SSE4.1 compare signed numbers only. */
+enum { START_BITS = 7, MAX_PACKED_RANK = (1 << (31 - START_BITS)) - 2, NO_MERGE = INT32_MAX };
 
 bool sb_bpe_add(sb_bpe *bpe, const uint8_t *token, size_t length, uint32_t rank) {
     if (!sb_tokens_add(&bpe->tokens, token, length, rank)) {
@@ -16,6 +23,7 @@ bool sb_bpe_add(sb_bpe *bpe, const uint8_t *token, size_t length, uint32_t rank)
     } else if (length == 2) {
         bpe->pairs[token[0] << 8 | token[1]] = rank;
     }
+    bpe->highest = rank > bpe->highest ? rank : bpe->highest;
     return true;
 }
 
@@ -23,45 +31,73 @@ uint32_t sb_bpe_find(const sb_bpe *bpe, const uint8_t *token, size_t length) {
     return length == 2 ? bpe->pairs[token[0] << 8 | token[1]] : sb_tokens_find(&bpe->tokens, token, length);
 }
 
+/* Rank of two neighbours of 3 bytes or more together: most do not merge. */
+static uint32_t rank_of(const sb_bpe *bpe, const uint8_t *s, size_t length) {
+    return sb_tokens_find_rare(&bpe->tokens, s, length);
+}
+
+static int32_t packed(uint32_t rank, size_t start) {
+    return rank == SB_BPE_NONE ? NO_MERGE : (int32_t)(rank << START_BITS | (uint32_t)start);
+}
+
+/* The least of values[0..count), which go on with NO_MERGE to the next multiple of LANES. */
+static int32_t least(const int32_t *values, size_t count) {
+    int32_t lanes[LANES];
+    if (count <= FEW) {
+        size_t best = 0;
+        for (size_t i = 1; i < count; i++) { /* with the place, so that compilers leave it scalar */
+            best = values[i] < values[best] ? i : best;
+        }
+        return values[best];
+    }
+    memcpy(lanes, values, sizeof lanes);
+    for (size_t at = LANES; at < count; at += LANES) {
+        for (size_t lane = 0; lane < LANES; lane++) {
+            lanes[lane] = values[at + lane] < lanes[lane] ? values[at + lane] : lanes[lane];
+        }
+    }
+    for (size_t half = LANES / 2; half > 0; half /= 2) {
+        for (size_t lane = 0; lane < half; lane++) {
+            lanes[lane] = lanes[lane + half] < lanes[lane] ? lanes[lane + half] : lanes[lane];
+        }
+    }
+    return lanes[0];
+}
+
 /* Merge a piece of 2..SHORT_PIECE bytes. Returns the number of tokens and puts them into out, unless that is NULL. */
 static size_t merge_short(const sb_bpe *bpe, const uint8_t *piece, size_t size, int32_t *out) {
-    uint32_t ranks[SHORT_PIECE]; /* of part i and the one behind it */
-    uint32_t ids[SHORT_PIECE];
-    uint8_t starts[SHORT_PIECE + 1];
+    int32_t merges[SHORT_PIECE + LANES]; /* by start of a part: with the one behind it */
+    uint32_t ids[SHORT_PIECE];           /* by start of a part */
+    uint8_t next[SHORT_PIECE], previous[SHORT_PIECE];
+    const size_t padded = (size + LANES - 1) / LANES * LANES;
     size_t count = size;
     for (size_t i = 0; i < size; i++) {
-        starts[i] = (uint8_t)i;
+        next[i] = (uint8_t)(i + 1);
+        previous[i] = (uint8_t)(i - 1); /* unused for the first */
         ids[i] = bpe->bytes[piece[i]];
-        ranks[i] = i + 1 < size ? bpe->pairs[piece[i] << 8 | piece[i + 1]] : SB_BPE_NONE;
+        merges[i] = i + 1 < size ? packed(bpe->pairs[piece[i] << 8 | piece[i + 1]], i) : NO_MERGE;
     }
-    starts[size] = (uint8_t)size;
-    while (count > 1) {
-        size_t best = 0;
-        uint32_t lowest = SB_BPE_NONE;
-        for (size_t i = 0; i + 1 < count; i++) {
-            if (ranks[i] < lowest) {
-                lowest = ranks[i];
-                best = i;
-            }
+    for (size_t i = size; i < padded; i++) {
+        merges[i] = NO_MERGE;
+    }
+    for (int32_t merge; (merge = least(merges, size)) != NO_MERGE; count--) {
+        const size_t at = (size_t)merge & ((1 << START_BITS) - 1), gone = next[at], behind = next[gone];
+        ids[at] = (uint32_t)merge >> START_BITS;
+        merges[gone] = NO_MERGE;
+        next[at] = (uint8_t)behind;
+        merges[at] = NO_MERGE;
+        if (behind < size) {
+            previous[behind] = (uint8_t)at;
+            merges[at] = packed(rank_of(bpe, piece + at, next[behind] - at), at);
         }
-        if (lowest == SB_BPE_NONE) {
-            break;
-        }
-        ids[best] = lowest;
-        count--;
-        memmove(starts + best + 1, starts + best + 2, count - best);
-        memmove(ids + best + 1, ids + best + 2, (count - best - 1) * sizeof *ids);
-        memmove(ranks + best + 1, ranks + best + 2, (count - best - 1) * sizeof *ranks);
-        ranks[best] = best + 1 < count
-                          ? sb_bpe_find(bpe, piece + starts[best], (size_t)(starts[best + 2] - starts[best]))
-                          : SB_BPE_NONE;
-        if (best > 0) {
-            ranks[best - 1] = sb_bpe_find(bpe, piece + starts[best - 1], (size_t)(starts[best + 1] - starts[best - 1]));
+        if (at > 0) {
+            const size_t before = previous[at];
+            merges[before] = packed(rank_of(bpe, piece + before, behind - before), before);
         }
     }
     if (out != NULL) {
-        for (size_t i = 0; i < count; i++) {
-            out[i] = (int32_t)ids[i];
+        for (size_t at = 0; at < size; at = next[at]) {
+            *out++ = (int32_t)ids[at];
         }
     }
     return count;
@@ -147,11 +183,11 @@ static size_t merge_long(const sb_bpe *bpe, const uint8_t *piece, size_t size, u
         ranks[at] = SB_BPE_NONE;
         if (behind < size) {
             previous[behind] = (uint32_t)at;
-            ranks[at] = sb_bpe_find(bpe, piece + at, next[behind] - at);
+            ranks[at] = rank_of(bpe, piece + at, next[behind] - at);
         }
         const size_t before = at > 0 ? previous[at] : at;
         if (at > 0) {
-            ranks[before] = sb_bpe_find(bpe, piece + before, behind - before);
+            ranks[before] = rank_of(bpe, piece + before, behind - before);
         }
         if (h.count + 2 > room) {
             fill(&h, next, ranks, size);
@@ -190,7 +226,7 @@ sb_bpe_status sb_bpe_encode(const sb_bpe *bpe, sb_pattern pattern, sb_bpe_run *r
                 *out = (int32_t)whole;
             }
             run->tokens++;
-        } else if (size <= SHORT_PIECE) {
+        } else if (size <= SHORT_PIECE && bpe->highest <= MAX_PACKED_RANK) {
             run->tokens += merge_short(bpe, piece, size, out);
         } else if (run->scratch_count < scratch_for(size)) {
             run->wanted = scratch_for(size);

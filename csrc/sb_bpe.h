@@ -17,6 +17,7 @@ typedef struct {
     sb_tokens tokens;    /* their numbers are ranks */
     uint32_t *pairs;     /* [65536] ranks of tokens of two bytes, SB_BPE_NONE at first */
     uint32_t bytes[256]; /* ranks of single bytes, SB_BPE_NONE at first; all must be set to encode */
+    uint32_t highest;    /* rank */
 } sb_bpe;
 
 /* Add a token of 1..SB_TOKENS_MAX_BYTES. False if it is there already. */
@@ -39,7 +40,7 @@ typedef struct {
     size_t tokens;        /* so many ids so far */
     int32_t *out;         /* NULL to count only */
     size_t room;          /* ids that fit into out */
-    uint64_t *scratch;    /* needed by pieces beyond 128 bytes alone; about 22 bytes for each of theirs */
+    uint64_t *scratch;    /* needed by pieces beyond 128 bytes, or all if ranks pass 2^24; about 22 bytes for each of theirs */
     size_t scratch_count;
     size_t wanted;
 } sb_bpe_run;

@@ -24,7 +24,8 @@ typedef struct {
 
 typedef struct {
     sb_token_slot *slots; /* [0..mask], zeroed at first, at least one stays empty */
-    size_t mask;          /* a power of two, less one */
+    size_t mask;          /* a power of two, at least 64, less one */
+    uint64_t *filter;     /* [(mask + 1) / 16], zeroed at first: 4 bits a slot, that of each token's hash set */
     uint8_t *blob;        /* 2 + length bytes for each token of more than 8 */
     uint32_t blob_size;   /* used so far, at most UINT32_MAX - 9 */
     uint32_t longest;     /* bytes of the longest token */
@@ -69,12 +70,32 @@ static inline uint64_t sb_tokens_hash(const uint8_t *s, size_t length) {
     return sb_tokens_mix(value ^ sb_load64(s + length - 8));
 }
 
-/* The slot a token of at least one byte is in, or the empty one where it would be. */
-static inline sb_token_slot *sb_tokens_slot(const sb_tokens *tokens, const uint8_t *token, size_t length) {
+/* Where to look for a token of at least one byte. */
+typedef struct {
+    uint64_t key;
+    uint64_t hash;
+} sb_token_place;
+
+static inline sb_token_place sb_tokens_place(const uint8_t *token, size_t length) {
+    if (length <= SB_TOKENS_SHORT) {
+        const uint64_t key = sb_tokens_pack(token, length);
+        return (sb_token_place){key, sb_tokens_mix(key + length)};
+    }
+    const uint64_t key = sb_tokens_hash(token, length);
+    return (sb_token_place){key, key};
+}
+
+/* The bit of the filter for a hash: from its upper half, for the slot is from its lower. */
+static inline size_t sb_tokens_bit(const sb_tokens *tokens, uint64_t hash) {
+    return (size_t)(hash >> 32) & (4 * tokens->mask + 3);
+}
+
+/* The slot a token is in, or the empty one where it would be. */
+static inline sb_token_slot *sb_tokens_slot(const sb_tokens *tokens, const uint8_t *token, size_t length,
+                                            sb_token_place where) {
     const bool is_short = length <= SB_TOKENS_SHORT;
-    const uint64_t key = is_short ? sb_tokens_pack(token, length) : sb_tokens_hash(token, length);
-    size_t place = (size_t)(is_short ? sb_tokens_mix(key + length) : key) & tokens->mask;
-    for (;; place = (place + 1) & tokens->mask) {
+    const uint64_t key = where.key;
+    for (size_t place = (size_t)where.hash & tokens->mask;; place = (place + 1) & tokens->mask) {
         sb_token_slot *slot = &tokens->slots[place];
         if (slot->where == 0) {
             return slot;
@@ -100,23 +121,40 @@ static inline uint32_t sb_tokens_find(const sb_tokens *tokens, const uint8_t *to
     if (length > tokens->longest) {
         return SB_TOKENS_NONE;
     }
-    const sb_token_slot *slot = sb_tokens_slot(tokens, token, length);
+    const sb_token_slot *slot = sb_tokens_slot(tokens, token, length, sb_tokens_place(token, length));
+    return slot->where != 0 ? slot->id : SB_TOKENS_NONE;
+}
+
+/* The same, sooner where there mostly is none: the filter stays in the second cache, the slots do not fit there. */
+static inline uint32_t sb_tokens_find_rare(const sb_tokens *tokens, const uint8_t *token, size_t length) {
+    if (length > tokens->longest) {
+        return SB_TOKENS_NONE;
+    }
+    const sb_token_place where = sb_tokens_place(token, length);
+    const size_t bit = sb_tokens_bit(tokens, where.hash);
+    if (!(tokens->filter[bit / 64] >> bit % 64 & 1)) {
+        return SB_TOKENS_NONE;
+    }
+    const sb_token_slot *slot = sb_tokens_slot(tokens, token, length, where);
     return slot->where != 0 ? slot->id : SB_TOKENS_NONE;
 }
 
 /* Add a token of 1..SB_TOKENS_MAX_BYTES. False if it is there already. */
 static inline bool sb_tokens_add(sb_tokens *tokens, const uint8_t *token, size_t length, uint32_t id) {
-    sb_token_slot *slot = sb_tokens_slot(tokens, token, length);
+    const sb_token_place where = sb_tokens_place(token, length);
+    const size_t bit = sb_tokens_bit(tokens, where.hash);
+    sb_token_slot *slot = sb_tokens_slot(tokens, token, length, where);
     if (slot->where != 0) {
         return false;
     }
+    tokens->filter[bit / 64] |= UINT64_C(1) << bit % 64;
     slot->id = id;
     if (length <= SB_TOKENS_SHORT) {
-        slot->key = sb_tokens_pack(token, length);
+        slot->key = where.key;
         slot->where = (uint32_t)length;
     } else {
         uint8_t *entry = tokens->blob + tokens->blob_size;
-        slot->key = sb_tokens_hash(token, length);
+        slot->key = where.key;
         slot->where = tokens->blob_size + SB_TOKENS_SHORT + 1;
         entry[0] = (uint8_t)length;
         entry[1] = (uint8_t)(length >> 8);

@@ -114,9 +114,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; choice % 3 == 0 && i < size; i++) {
         text[i] = (uint8_t)('a' + text[i] % 4); /* one long piece in which much repeats */
     }
-    sb_bpe bpe = {.tokens = {.slots = calloc(SLOTS, sizeof(sb_token_slot)), .blob = allocate(TOKENS * (MAX_LENGTH + 2))},
+    sb_bpe bpe = {.tokens = {.slots = calloc(SLOTS, sizeof(sb_token_slot)), .filter = calloc(SLOTS / 16, sizeof(uint64_t)),
+                             .blob = allocate(TOKENS * (MAX_LENGTH + 2))},
                   .pairs = allocate(65536 * sizeof(uint32_t))};
-    require(bpe.tokens.slots != NULL, "memory for the fuzzer");
+    require(bpe.tokens.slots != NULL && bpe.tokens.filter != NULL, "memory for the fuzzer");
     memset(bpe.bytes, 0xff, sizeof bpe.bytes);
     fill(&bpe, text, size);
     int32_t *found = allocate(size * sizeof *found), *expected = allocate(size * sizeof *expected);
@@ -135,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     free(found);
     free(bpe.pairs);
     free(bpe.tokens.blob);
+    free(bpe.tokens.filter);
     free(bpe.tokens.slots);
     free(text);
     return 0;

@@ -30,6 +30,7 @@ static void *allocate(size_t size) {
 
 static void make(sb_wordpiece_set *set) {
     set->tokens = (sb_tokens){.slots = allocate(SLOTS * sizeof(sb_token_slot)), .mask = SLOTS - 1,
+                              .filter = allocate(SLOTS / 16 * sizeof(uint64_t)),
                               .blob = allocate((TOKENS + 256) * (MAX_LENGTH + 2))};
     set->lengths = allocate(SB_WORDPIECE_STARTS * sizeof *set->lengths);
     memset(set->bytes, 0xff, sizeof set->bytes);
@@ -37,6 +38,7 @@ static void make(sb_wordpiece_set *set) {
 
 static void unmake(sb_wordpiece_set *set) {
     free(set->tokens.slots);
+    free(set->tokens.filter);
     free(set->tokens.blob);
     free(set->lengths);
 }

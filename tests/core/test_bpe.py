@@ -103,6 +103,15 @@ def test_long_pieces_merge_as_short_ones_do(text: str) -> None:
     assert Bpe(ranks, pattern="cl100k").encode(data) == reference.Bpe(ranks, pattern="cl100k").encode(data)
 
 
+@pytest.mark.parametrize("first", [2**24 - 3 - 556, 2**24, 2**31 - 1 - 556])
+def test_ranks_may_be_of_any_size(first: int) -> None:
+    ranks = {token: rank + first for token, rank in small_ranks().items()}
+    kernel, twin, dice = Bpe(ranks, pattern="o200k"), reference.Bpe(ranks, pattern="o200k"), random.Random(2)
+    for text in ["ab", "the quicker brown", *(fuzzed_text(dice) for _ in range(30))]:
+        if all(unicodedata.category(character) != "Cn" for character in text):
+            assert kernel.encode(text.encode()) == twin.encode(text.encode())
+
+
 def test_each_text_of_a_body_counts_by_itself(twin: ModuleType) -> None:
     contents = ["plain text", 'with "quotes"\n and 😀 ', "", "日本語" * 50]
     messages = [{"role": "user", "content": content} for content in contents]

@@ -18,6 +18,7 @@ cdef extern from "sb_bpe.h" nogil:
         sb_tokens tokens
         uint32_t *pairs
         uint32_t bytes[256]
+        uint32_t highest
 
     ctypedef enum sb_bpe_status:
         SB_BPE_DONE

@@ -15,6 +15,7 @@ cdef extern from "sb_tokens.h" nogil:
     ctypedef struct sb_tokens:
         sb_token_slot *slots
         size_t mask
+        uint64_t *filter
         uint8_t *blob
         uint32_t blob_size
         uint32_t longest

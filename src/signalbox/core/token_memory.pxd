@@ -1,6 +1,6 @@
 # Memory that vocabularies and the texts of a body need, for any encoder to cimport
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from .c_scan cimport sb_span
 from .c_text cimport sb_text_unescape
@@ -16,8 +16,9 @@ cdef inline int make_room(sb_tokens *tokens, size_t count, size_t long_bytes) ex
     while slots < 2 * count:  # at most half full: probes stay short, and one ends each search
         slots *= 2
     tokens.slots = <sb_token_slot *> PyMem_Calloc(slots, sizeof(sb_token_slot))
+    tokens.filter = <uint64_t *> PyMem_Calloc(slots // 16, sizeof(uint64_t))
     tokens.blob = <uint8_t *> PyMem_Malloc(long_bytes)
-    if tokens.slots == NULL or tokens.blob == NULL:
+    if tokens.slots == NULL or tokens.filter == NULL or tokens.blob == NULL:
         raise MemoryError
     tokens.mask = slots - 1
     return 0
@@ -25,6 +26,7 @@ cdef inline int make_room(sb_tokens *tokens, size_t count, size_t long_bytes) ex
 
 cdef inline void give_back(sb_tokens *tokens) noexcept:
     PyMem_Free(tokens.slots)
+    PyMem_Free(tokens.filter)
     PyMem_Free(tokens.blob)
 
 

@@ -243,7 +243,7 @@ class Stack:
     def _children(self, module: bytes) -> list[int]:
         pid = self.sidecar.process.pid
         children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return [child for child in children if module in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return [child for child in children if module in _command_line(child)]
 
     # ------------------------------------------------------------------ changing
 
@@ -261,6 +261,14 @@ class Stack:
     def policy_in_use(self) -> str:
         """Hash of the policy that serves."""
         return str(json.loads(self.api("/readyz") or "{}").get("policy", {}).get("sha256", ""))
+
+
+def _command_line(pid: int) -> bytes:
+    """Command line of a process; empty when it has ended since somebody listed it."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 POLICY = Template(Path(__file__).with_name("policy.yaml").read_text())

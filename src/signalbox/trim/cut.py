@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +32,6 @@ class Cutter:
     """
 
     text: bytes
-    tokens: int  # as many can be kept; a request for more needs a cutter of its own
     heads: Sequence[int]
     tails: Sequence[int]
 
@@ -46,10 +44,9 @@ class Cutter:
             head_bytes, heads = _window(encoder, head_tokens, lambda size: text[: window_end(text, size)])
             tail_bytes, ends = _window(encoder, tail_tokens, lambda size: text[_window_start(text, size) :])
             if head_bytes + tail_bytes < len(text):
-                known = min((len(heads) - EDGE_TOKENS) / HEAD_SHARE, (len(ends) - EDGE_TOKENS) / (1 - HEAD_SHARE))
-                return cls(text, max(tokens, math.floor(known) - 1), heads, _starts(ends, len(text) - tail_bytes))
+                return cls(text, heads, _starts(ends, len(text) - tail_bytes))
         ends = encoder.ends(text)
-        return cls(text, sys.maxsize, ends, _starts(ends, 0))
+        return cls(text, ends, _starts(ends, 0))
 
     def keep(self, tokens: int) -> tuple[int, int]:
         """Return where the middle starts and ends that goes so that about `tokens` tokens stay.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from signalbox.core import Role
 from signalbox.trim.conversation import Conversation, Message
-from signalbox.trim.cut import ELLIPSIS, MAX_BYTES_PER_TOKEN, Cutter, cut_middle, window_end
+from signalbox.trim.cut import ELLIPSIS, FIRST_BYTES_PER_TOKEN, MAX_BYTES_PER_TOKEN, Cutter, cut_middle, window_end
 from signalbox.trim.encoder import Encoder
 from signalbox.trim.prompt import Frame, Piece
 
@@ -22,6 +22,7 @@ FIRST_TURN_SHARE = 0.25  # of the room, at most, is kept free for the first user
 SMALLEST_CUT_TOKENS = 2  # a cut message shows something of both ends
 FULL = 0.97  # of the budget used: not worth another draft
 ALIGNED_DRAFTS = 3  # drafts whose error tells where to look next, before halving, which is sure to end, takes over
+CUTTER_STEPS = 8  # in a budget
 MIN_CHUNK_BYTES = 512  # of a message counted in one call
 
 
@@ -115,7 +116,7 @@ class Fit:
     budget: int
     conversation: Conversation
     tallies: dict[int, Tally] = field(default_factory=dict)
-    cutters: dict[int, Cutter] = field(default_factory=dict)
+    cutters: dict[tuple[int, int], Cutter] = field(default_factory=dict)
 
     def draft(self) -> Draft:
         """The prompt: it fits. All messages if they fit, else as many as `fullest` finds room for."""
@@ -217,10 +218,20 @@ class Fit:
         if whole is not None:
             return Part(message), whole
         tokens = max(SMALLEST_CUT_TOKENS, self._cut_tokens(message, room))
-        cutter = self.cutters.get(message.number)
-        if cutter is None or cutter.tokens < tokens:
-            cutter = self.cutters[message.number] = Cutter.of(message.text, self.encoder, tokens)
-        return Part(message, cutter.keep(tokens)), room
+        return Part(message, self._cutter(message, tokens).keep(tokens)), room
+
+    def _cutter(self, message: Message, tokens: int) -> Cutter:
+        """One that knows `tokens` tokens, in steps, so that the next selection seldom needs another.
+
+        Which one depends on the text and `tokens` alone: windows of other widths may cut elsewhere, and the same room
+        must give the same selection whatever was tried before.
+        """
+        step = -(-self.budget // CUTTER_STEPS)
+        known = step * -(-min(tokens, 1 + len(message.text) // FIRST_BYTES_PER_TOKEN) // step)
+        cutter = self.cutters.get((message.number, known))
+        if cutter is None:
+            cutter = self.cutters[message.number, known] = Cutter.of(message.text, self.encoder, known)
+        return cutter
 
     def _cut_tokens(self, message: Message, room: int) -> int:
         """What is left for its text when a message is cut."""

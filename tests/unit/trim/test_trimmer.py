@@ -184,5 +184,5 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
 def test_a_cut_of_long_text_equals_the_cut_of_text_encoded_whole_where_words_are_words() -> None:
     text = (QUESTION * 400).encode()
     ends = encoder("wordpiece").ends(text)
-    whole = Cutter(text, len(ends), ends, [0, *ends[:-1]][::-1])
+    whole = Cutter(text, ends, [0, *ends[:-1]][::-1])
     assert Cutter.of(text, encoder("wordpiece"), 200).keep(200) == whole.keep(200)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from signalbox.world import NOTHING_KNOWN, Hold, Pin, Snapshot
+
 
 class Endpoint(StrEnum):
     """An API call Signalbox routes, named as it appears in policies, metadata and metrics."""
@@ -76,6 +78,18 @@ class Reason(StrEnum):
     DEFAULT = "default"  # nothing in the router had an opinion: its default task or models
     UNKNOWN_MODEL = "unknown_model"  # the policy's unknown_model rule took a name nobody knows
     ENGINE_FAILED = "engine_failed"  # an engine raised or was late; the default was used
+    AFFINITY = "affinity"  # the session's model, kept
+    REPINNED = "repinned"  # the session's model cannot serve this: another one, from now on
+    ROLLOUT = "rollout"  # the session is not part of the router's rollout
+    BUDGET = "budget"  # the budget is spent, and the policy says what to do then
+
+
+class PinOutcome(StrEnum):
+    """What affinity did for a request that belongs to a session. Closed: it is a metric label."""
+
+    NEW = "new"  # its first request, or the pin was forgotten: to be pinned to the first candidate
+    KEPT = "kept"  # it stays
+    MOVED = "moved"  # pinned to another model, which could not serve, or whose cache was worth less than the switch
 
 
 class Refusal(StrEnum):
@@ -86,6 +100,7 @@ class Refusal(StrEnum):
     MODEL_NOT_FOUND = "model_not_found"
     UNSUPPORTED_ENDPOINT = "unsupported_endpoint"
     NO_CANDIDATE = "no_candidate"
+    BUDGET_SPENT = "budget_spent"
     INTERNAL = "internal_error"
 
 
@@ -257,11 +272,17 @@ class Signals:
     """What the world tells: the clock, the dice and whoever measured something.
 
     session: identity that weighted choices stick to; random when the client gave none.
+    dice: a number in [0, 1) for choices by chance. world: the newest snapshot.
+    pin: the session's, if it has one. spent: budgets found spent just now.
     """
 
     decision_id: str
     now_seconds: float
     session: str
+    dice: float = 1.0  # never below a share: nothing is left to chance unless somebody threw the dice
+    world: Snapshot = NOTHING_KNOWN
+    pin: Pin | None = None
+    spent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +300,7 @@ class Price:
 
     input_usd_per_mtok: float
     output_usd_per_mtok: float
+    cached_usd_per_mtok: float | None = None  # of prompt tokens read from the provider's cache; None: as input
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +318,7 @@ class Candidate:
     context_tokens: int | None  # None: unknown, and not filtered on
     max_output_tokens: int | None
     price: Price | None  # None: unknown, and never counted as free
+    max_input_tokens: int | None = None  # None: what the context leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,3 +334,11 @@ class Decision:
     removed: Mapping[str, str] = field(default_factory=dict)  # model -> the filter that removed it
     rule: str = ""  # name of the rule that decided, if one did
     counts: Mapping[str, TokenCount] = field(default_factory=dict)  # model of the chain -> its prompt's tokens
+    holds: tuple[Hold, ...] = ()  # claims on budgets, to be made before the request is sent
+    pin: PinOutcome | None = None  # what affinity did; None when the request belongs to no session
+    expected_usd: float | None = None  # of the first candidate; None: its price is unknown
+    expected_output: int = 0  # tokens, as ranked with
+    rollout: str = ""  # "in" or "out" of the router's rollout; empty without one
+    spent: str = ""  # name of the budget that was found spent
+    shadow: tuple[str, str] | None = None  # route and model the router's shadow would have taken
+    explored: bool = False  # the first candidate stands there to be measured

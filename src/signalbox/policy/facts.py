@@ -16,9 +16,10 @@ import re2
 from pydantic import ValidationError
 
 from signalbox.errors import Problem
+from signalbox.policy.base import Section
 from signalbox.policy.document import Document
 from signalbox.policy.references import entries, mapping, sections
-from signalbox.policy.schema import Gateway, Model, Provider, Router, Section
+from signalbox.policy.schema import Gateway, Model, Provider, Router
 from signalbox.policy.wording import Loc, listed, quoted
 
 HIGH_USD_PER_MTOK = 1000.0  # the dearest model sold in 2026 costs 600

@@ -142,6 +142,8 @@ def _uses(data: Mapping[str, Any]) -> Iterator[_Use]:
         yield from _many(router, "models", loc, ("model",))
         yield from _many(router, "fallback", loc, ("model",))
         yield from _one(router, "default_task", loc, ("task",), name)
+        yield from _one(router, "shadow", loc, ("router",))
+        yield from _one(mapping(router.get("rollout")), "otherwise", (*loc, "rollout"), ("model",))
         for key in ("below", "above"):
             yield from _one(mapping(router.get("complexity")), key, (*loc, "complexity"), ("task",), name)
         for index, task in entries(router.get("tasks")):
@@ -149,6 +151,10 @@ def _uses(data: Mapping[str, Any]) -> Iterator[_Use]:
         for index, rule in entries(router.get("rules")):
             yield from _one(mapping(rule), "task", (*loc, "rules", index), ("task",), name)
             yield from _many(mapping(rule), "models", (*loc, "rules", index), ("model",))
+    for index, query in entries(mapping(data.get("prometheus")).get("queries")):
+        for value in mapping(mapping(query).get("models")):
+            loc = ("prometheus", "queries", index, "models")
+            yield from _one(mapping(mapping(query)["models"]), value, loc, ("model",))
     yield from _one(data, "default_router", (), ("router",))
     for preference in mapping(data.get("routing_preference")):
         yield from _one(mapping(data["routing_preference"]), preference, ("routing_preference",), ("router",))

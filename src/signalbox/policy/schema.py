@@ -13,34 +13,32 @@ from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from signalbox.policy.base import HeaderName, HeaderValue, Name, ProviderName, Section
+from signalbox.policy.world import (
+    Affinity,
+    Balance,
+    Budget,
+    Circuit,
+    Journal,
+    Prices,
+    Prometheus,
+    Ranking,
+    Rollout,
+    Slo,
+    State,
+    Telemetry,
+)
 from signalbox.tokens.templates import TemplateName
 from signalbox.tokens.vocabulary import Format
 from signalbox.types import Endpoint, InOut, Modality
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
-"""What a model, alias, router or task may be called. It appears in headers, metrics and URLs."""
-
-ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-"""What a provider may be called. It is also the name of an Envoy cluster, a file and a metric label."""
-
-HeaderName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-"""A header, lower-case. Underscores are refused: Envoy rejects requests that carry them."""
-
-HeaderValue = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[\x20-\x7e]+$")]
 
 MAX_BODY_BYTES_LIMIT = 256 * 1024 * 1024
 """Largest value `gateway.max_body_bytes` may have."""
 
 OPENAI_ENDPOINTS = (Endpoint.CHAT_COMPLETIONS, Endpoint.COMPLETIONS, Endpoint.RESPONSES, Endpoint.EMBEDDINGS)
 ANTHROPIC_ENDPOINTS = (Endpoint.MESSAGES,)
-
-
-class Section(BaseModel):
-    """A mapping of the policy: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Key(Section):
@@ -152,6 +150,13 @@ class ModelPrice(Section):
 
     input: float = Field(ge=0, le=10_000, allow_inf_nan=False, description="USD per million prompt tokens.")
     output: float = Field(ge=0, le=10_000, allow_inf_nan=False, description="USD per million completion tokens.")
+    cached_input: float | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        allow_inf_nan=False,
+        description="USD per million prompt tokens read from the provider's cache. Default: `input`.",
+    )
 
 
 class TokenizerFile(Section):
@@ -177,6 +182,9 @@ class Model(Section):
     context_tokens: int | None = Field(
         default=None, gt=0, description="Prompt and answer together. Default: unknown, and not filtered on."
     )
+    max_input_tokens: int | None = Field(
+        default=None, gt=0, description="Longest prompt it is given. Default: what the context leaves."
+    )
     max_output_tokens: int | None = Field(default=None, gt=0, description="Longest answer. Default: unknown.")
     modalities: tuple[Modality, ...] = Field(
         default=(Modality.TEXT,), min_length=1, description="Kinds of input it takes."
@@ -189,7 +197,9 @@ class Model(Section):
     tokenizer: Name | None = Field(
         default=None, description="Name of an entry of `tokenizers`. Default: by the model's name, else an estimate."
     )
-    price: ModelPrice | None = Field(default=None, description="Its price. Default: unknown, never counted as free.")
+    price: ModelPrice | None = Field(
+        default=None, description="Its price. Default: by `prices`; unknown is never free."
+    )
     fallback: tuple[Name, ...] = Field(
         default=(), description="Models to try next when a client named this one and it fails."
     )
@@ -277,7 +287,7 @@ class Rule(Section):
         return self
 
 
-Prefer = Literal["manual", "cheapest"]
+Prefer = Literal["manual", "cheapest", "fastest", "balanced"]
 
 
 class Task(Section):
@@ -289,7 +299,9 @@ class Task(Section):
     )
     models: tuple[Name, ...] = Field(min_length=1, description="Models that may do it.")
     prefer: Prefer = Field(
-        default="manual", description="`manual`: in the order given; `cheapest`: by expected cost of the request."
+        default="manual",
+        description="`manual`: in the order given; `cheapest`: by expected cost; `fastest`: by measured time to first "
+        "token and per token; `balanced`: by both.",
     )
 
 
@@ -316,6 +328,14 @@ class Router(Section):
         default=(), description="Patterns (`gpt-5*`) of model names this router takes over."
     )
     privacy: Privacy | None = Field(default=None, description="Added to the policy's own `privacy`.")
+    balance: Balance = Field(default_factory=Balance, description="Weights of `prefer: balanced`.")
+    affinity: Affinity | None = Field(default=None, description="Sessions keep their model. Default: they do not.")
+    slo: Slo | None = Field(default=None, description="Limits above which requests move to the next model.")
+    budget: Budget | None = Field(default=None, description="Limit on what this router may spend.")
+    rollout: Rollout | None = Field(default=None, description="Only a share of the sessions. Default: all of them.")
+    shadow: Name | None = Field(
+        default=None, description="Router that decides each request as well, to be compared; nothing follows from it."
+    )
 
     @model_validator(mode="after")
     def _has_models(self) -> Router:
@@ -395,6 +415,15 @@ class Policy(Section):
     )
     unknown_model: UnknownModel | None = Field(default=None, description="Default: 404 with the nearest names.")
     privacy: Privacy | None = Field(default=None, description="Applies to every request.")
+    affinity: Affinity | None = Field(default=None, description="For routers that have none of their own.")
+    budget: Budget | None = Field(default=None, description="Limit on what all requests together may spend.")
+    ranking: Ranking = Field(default_factory=Ranking, description="How measurements become an order.")
+    circuit: Circuit = Field(default_factory=Circuit, description="When a model counts as down.")
+    prices: Prices = Field(default_factory=Prices, description="Where prices come from.")
+    prometheus: Prometheus | None = Field(default=None, description="What the fleet measured. Default: this pod only.")
+    state: State = Field(default_factory=State, description="Where pins and budgets are kept.")
+    journal: Journal | None = Field(default=None, description="A record of each request. Default: none is kept.")
+    telemetry: Telemetry = Field(default_factory=Telemetry, description="Logs and pushed metrics.")
 
     @cached_property
     def privacy_headers(self) -> tuple[tuple[str, str], ...]:

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from signalbox.errors import Problem
+from signalbox.policy.base import Section
 from signalbox.policy.document import Document
-from signalbox.policy.schema import Policy, Section
+from signalbox.policy.schema import Policy
 from signalbox.policy.wording import Loc, joined, kind_of, listed, mask, nearest, quoted, shown
 
 PATTERN_WORDS = {
@@ -26,6 +27,9 @@ PATTERN_WORDS = {
     r"^[a-z0-9][a-z0-9-]{0,63}$": "a header name: up to 64 lower-case letters, digits and -",
     r"^[\x20-\x7e]+$": "printable ASCII",
     r"^/[\x21-\x7e]*$": "a path that starts with /, without spaces",
+    r"^[A-Za-z0-9:_-]{1,64}$": "up to 64 letters, digits and : _ -",
+    r"^[a-zA-Z_][a-zA-Z0-9_]*$": "a label name: letters, digits and _, the first no digit",
+    r"^[A-Za-z0-9_.-]{1,64}$": "up to 64 letters, digits and _ . -",
 }
 """What each pattern of the schema asks for. A test holds this against the schema."""
 

@@ -1,0 +1,1 @@
+"""Price lists: the name of a model in, USD per million tokens out."""

@@ -1,0 +1,67 @@
+"""What a worker says about a request, for the collector: one line of JSON in the decision's metadata.
+
+Written by `extproc.mutate`, read by `collector.verdict`; it travels in Envoy's access log, so a worker does no I/O
+for it. Names of the policy, counts, scores and hashes; never content.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A decision, or a refusal if `error` is set.
+
+    policy: first 12 digits of its hash. decide_us: the worker's own time, microseconds.
+    chain: provider and model of each candidate, best first. tokens: of the prompt, for each of them; negative where it
+    is an estimate. estimate: tokens by the rule of thumb alone, before any tokenizer or learned scale.
+    expected_usd: of the first candidate; None when its price is unknown. expected_output: tokens, as ranked with.
+    session: hash of the session, empty when the request belongs to none. pin: what affinity did, see `PinOutcome`.
+    holds: (budget, amount) of each claim. spent: the budget found spent. rollout: "in" or "out" of the router's
+    rollout. shadow: route and model that the router's shadow would have taken. explored: the first candidate is there to
+    be measured.
+    store: what was wrong with the store, if it was asked in vain. world: generation of the snapshot.
+    features: what the journal keeps of the request, in the order of `features.journal.FIELDS`.
+    """
+
+    id: str
+    endpoint: str = ""
+    policy: str = ""
+    error: str = ""
+    router: str = ""
+    route: str = ""
+    reason: str = ""
+    rule: str = ""
+    privacy: str = ""
+    stream: bool = False
+    chain: tuple[tuple[str, str], ...] = ()
+    tokens: tuple[int, ...] = ()
+    estimate: int = 0
+    complexity: float | None = None
+    decide_us: int = 0
+    expected_usd: float | None = None
+    expected_output: int = 0
+    session: str = ""
+    pin: str = ""
+    holds: tuple[tuple[str, int], ...] = ()
+    spent: str = ""
+    rollout: str = ""
+    shadow: tuple[str, str] | None = None
+    explored: bool = False
+    store: str = ""
+    world: int = 0
+    features: tuple[float, ...] = ()
+
+
+def encode(record: Record) -> bytes:
+    """Return the record as JSON."""
+    return _ENCODER.encode(record)
+
+
+def decode(text: str | bytes) -> Record:
+    """Return the record a worker wrote. Raises msgspec.MsgspecError (a ValueError) for anything else."""
+    return _DECODER.decode(text)
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Record)

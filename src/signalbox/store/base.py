@@ -1,0 +1,64 @@
+"""The contract of a store. `embedded` keeps everything in one file for one pod, `shared` in Redis for many.
+
+Every operation is atomic: two workers, or two pods, asking at once get one answer. Every operation may fail, and then
+raises `StoreError` within the store's time budget; whoever asked goes on without an answer. Keys are hashes or names of
+the policy, never anything a client wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from signalbox.errors import SignalboxError
+from signalbox.world import Hold, Pin
+
+
+class StoreError(SignalboxError):
+    """The store gave no answer.
+
+    kind: a closed set, for metrics. "late": over its time budget; "down": no connection, or resting after failures;
+    "broken": an answer nobody can read.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Store(Protocol):
+    """Pins, budgets and facts. One object may be used from one thread at a time."""
+
+    def pin(self, session: str, ttl_seconds: int) -> Pin | None:
+        """Return a session's pin and let it live for `ttl_seconds` more."""
+
+    def claim(self, session: str, model: str, ttl_seconds: int, *, instead_of: str | None = None) -> Pin:
+        """Pin a session that has no pin, or still has `instead_of`; return the pin that holds afterwards.
+
+        Its turns count up. Of several that ask at once, one decides and all are told the same.
+        """
+
+    def observe(self, session: str, model: str, input_tokens: int, cached_tokens: int) -> None:
+        """Note what an answer showed of the cache; nothing happens when the session has another model, or no pin."""
+
+    def hold(self, request: str, holds: Sequence[Hold], now_seconds: float) -> str | None:
+        """Claim all holds for a request, or none. Returns the first budget whose limit is reached, None if held.
+
+        A hold is granted while what was spent and is held lies below the limit, so a budget is exceeded by one hold at
+        most, however many ask at once.
+        """
+
+    def settle(self, request: str, amounts: Sequence[tuple[str, int]]) -> None:
+        """End a request's holds: (budget, spent amount) for each; 0 releases. Doing it twice counts once."""
+
+    def spent(self, budget: str, now_seconds: float) -> tuple[int, int]:
+        """Return what was spent of a budget, and what is held."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return a fact."""
+
+    def put(self, name: str, value: bytes) -> None:
+        """Keep a fact until it is replaced."""
+
+    def close(self) -> None:
+        """Let go of the file or connection."""

@@ -6,20 +6,29 @@ for it. Names of the policy, counts, scores and hashes; never content.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
+
+
+class Target(NamedTuple):
+    """A model at a provider, by the policy's names. `model` None: nobody says."""
+
+    provider: str
+    model: str | None
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A decision, or a refusal if `error` is set.
 
     policy: first 12 digits of its hash. decide_us: the worker's own time, microseconds.
-    chain: provider and model of each candidate, best first. tokens: of the prompt, for each of them; negative where it
+    chain: candidates, best first. tokens: of the prompt, for each of them; negative where it
     is an estimate. estimate: tokens by the rule of thumb alone, before any tokenizer or learned scale.
     expected_usd: of the first candidate; None when its price is unknown. expected_output: tokens, as ranked with.
     session: hash of the session, empty when the request belongs to none. pin: what affinity did, see `PinOutcome`.
     holds: (budget, amount) of each claim. spent: the budget found spent. rollout: "in" or "out" of the router's
-    rollout. shadow: route and model that the router's shadow would have taken. explored: the first candidate is there to
-    be measured.
+    rollout. shadow: route and model that the router's shadow would have taken. explored: the first candidate is there
+    to be measured.
     store: what was wrong with the store, if it was asked in vain. world: generation of the snapshot.
     features: what the journal keeps of the request, in the order of `features.journal.FIELDS`.
     """
@@ -34,7 +43,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     rule: str = ""
     privacy: str = ""
     stream: bool = False
-    chain: tuple[tuple[str, str], ...] = ()
+    chain: tuple[Target, ...] = ()
     tokens: tuple[int, ...] = ()
     estimate: int = 0
     complexity: float | None = None
@@ -51,6 +60,11 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     store: str = ""
     world: int = 0
     features: tuple[float, ...] = ()
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """Tokens of the prompt, as the first candidate counts them; None in a refusal."""
+        return abs(self.tokens[0]) if self.tokens else None
 
 
 def encode(record: Record) -> bytes:

@@ -273,7 +273,8 @@ class Signals:
 
     session: identity that weighted choices stick to; random when the client gave none.
     dice: a number in [0, 1) for choices by chance. world: the newest snapshot.
-    pin: the session's, if it has one. spent: budgets found spent just now.
+    session_key: hash under which the session is pinned; empty without affinity. pin: the session's, if it has one.
+    spent: budgets found spent just now. store: what was wrong with the store, if it was asked in vain.
     """
 
     decision_id: str
@@ -281,8 +282,10 @@ class Signals:
     session: str
     dice: float = 1.0  # never below a share: nothing is left to chance unless somebody threw the dice
     world: Snapshot = NOTHING_KNOWN
+    session_key: str = ""
     pin: Pin | None = None
     spent: frozenset[str] = frozenset()
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from signalbox.collector.details import NO_HEALTHY_UPSTREAM, STOPPED_IN_CLUSTER, TIMEOUTS
 from signalbox.collector.records import AttemptRecord, ExchangeKey, RequestRecord
-from signalbox.collector.verdict import Target
+from signalbox.record import Target
 from signalbox.telemetry import AttemptOutcome
 
 GRACE_SECONDS = 1.0  # ten of Envoy's flush intervals; whoever is not here by then was lost

@@ -16,13 +16,13 @@ from typing import Any
 from signalbox.collector.join import Exchange
 from signalbox.collector.names import Labels
 from signalbox.collector.records import RequestRecord
-from signalbox.collector.verdict import Verdict
+from signalbox.record import Record
 from signalbox.telemetry import AttemptOutcome
 
 FLUSH_SECONDS = 0.1
 MAX_BUFFERED_BYTES = 8 * 1024 * 1024  # about 15,000 lines: some seconds of a stuck pipe at full load
 
-_NO_VERDICT = Verdict()
+_NO_VERDICT = Record(id="")
 _BROKEN = (AttemptOutcome.CUT, AttemptOutcome.TIMEOUT)  # the client may have seen a 200 and then half an answer
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
@@ -53,7 +53,7 @@ def request_line(exchange: Exchange, request: RequestRecord, labels: Labels) -> 
         "details": request.details,
         "ttft_ms": _milliseconds(request.ttft_us, 1e3),
         "duration_ms": _milliseconds(request.duration_seconds, 1e-3),
-        "decide_us": verdict.decide_us,
+        "decide_us": verdict.decide_us or None,
         "ext_proc_us": request.ext_proc_us,
         "prompt_tokens": verdict.prompt_tokens,
         "complexity": verdict.complexity,
@@ -61,7 +61,7 @@ def request_line(exchange: Exchange, request: RequestRecord, labels: Labels) -> 
         "cached_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
-        "stream": verdict.stream,
+        "stream": verdict.stream if verdict.chain else None,
         "privacy": labels.privacy,
         "policy": verdict.policy,
     }

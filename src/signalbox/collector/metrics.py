@@ -135,9 +135,9 @@ class Metrics:
             if labels.undecided:
                 self._undecided.at(labels.undecided).inc()
             return
-        if verdict.decide_us is not None:
+        if verdict.decide_us:
             self._decide_seconds.observe(verdict.decide_us / 1e6)
-        if verdict.error is not None:
+        if verdict.error:
             self._refusals.at(labels.error, labels.endpoint).inc()
             return
         self._decisions.at(labels.router, labels.route, labels.reason, labels.endpoint).inc()

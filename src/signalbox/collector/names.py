@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from signalbox.collector.details import undecided_cause
 from signalbox.collector.records import RequestRecord
-from signalbox.collector.verdict import Target, Verdict
 from signalbox.policy.schema import Policy
+from signalbox.record import Record, Target
 from signalbox.telemetry import OPERATION_BY_ENDPOINT, OTHER
 from signalbox.types import Endpoint, Privacy, Reason, Refusal
 
@@ -18,7 +18,7 @@ _REASONS = frozenset(Reason)
 _REFUSALS = frozenset(Refusal)
 _PRIVACY = frozenset(Privacy)
 _STATUSES = frozenset(status.value for status in HTTPStatus)
-_NO_VERDICT = Verdict()
+_NO_VERDICT = Record(id="")
 
 
 @dataclass(frozen=True, slots=True)

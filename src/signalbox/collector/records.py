@@ -17,7 +17,8 @@ from google.protobuf.message import DecodeError
 
 from signalbox._pb.token_usage_pb2 import TokenUsage
 from signalbox.collector.details import NO_HEALTHY_UPSTREAM, known_details
-from signalbox.collector.verdict import Target, Verdict, match, read_verdict, text_of
+from signalbox.collector.verdict import match, read_record, text_of
+from signalbox.record import Record, Target
 from signalbox.telemetry import AttemptOutcome
 from signalbox.types import ENDPOINT_BY_PATH
 
@@ -61,7 +62,7 @@ class RequestRecord:
     ended_seconds: float | None
     request_id: str | None
     endpoint: str | None
-    verdict: Verdict | None
+    verdict: Record | None
     served: Target | None
     attempts: int
     status: int | None
@@ -92,7 +93,7 @@ def request_record(entry: accesslog_pb2.HTTPAccessLogEntry) -> RequestRecord:
     """Read the listener's entry of a request that has ended."""
     common, response = entry.common_properties, entry.response
     metadata = common.metadata.filter_metadata
-    verdict = read_verdict(metadata[DECISION_NAMESPACE].fields) if DECISION_NAMESPACE in metadata else None
+    verdict = read_record(metadata[DECISION_NAMESPACE].fields) if DECISION_NAMESPACE in metadata else None
     tags = common.custom_tags
     ttft_us = _microseconds(tags.get("ttft_us"))
     duration = _seconds(common, "duration")
@@ -139,7 +140,7 @@ def _endpoint(path: str) -> str | None:
 
 
 def _served(
-    verdict: Verdict | None, attempts: int, cluster: str, details: str, metadata: Mapping[str, Any]
+    verdict: Record | None, attempts: int, cluster: str, details: str, metadata: Mapping[str, Any]
 ) -> Target | None:
     # Attempt n belongs to candidate n. The chain comes before the note of the last splice, which is
     # still the previous attempt's when Envoy stopped this one before the splice; and where no host was

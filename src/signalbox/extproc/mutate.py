@@ -15,7 +15,6 @@ from functools import lru_cache
 from signalbox import core
 from signalbox.errors import RequestError
 from signalbox.extproc.wire import (
-    bool_value,
     field,
     heading,
     integer_field,
@@ -24,8 +23,10 @@ from signalbox.extproc.wire import (
     number_member,
     string_value,
     struct_value,
+    text_value,
 )
-from signalbox.types import Candidate, Case, Decision, Edit
+from signalbox.record import Record, Target, encode
+from signalbox.types import Candidate, Case, Decision, Edit, Features, TokenCount
 
 NAMESPACE = "signalbox"
 MAX_SENTENCE_BYTES = 512
@@ -96,8 +97,10 @@ def refused(problem: RequestError, *, decision_id: str, endpoint: str, policy: s
     return field(_RESPONSE_IMMEDIATE, immediate) + _metadata(
         member("id", string_value(decision_id))
         + member("error", string_value(problem.code))
-        + member("endpoint", string_value(endpoint))
-        + member("policy", string_value(policy))
+        + member(
+            "record",
+            text_value(encode(Record(id=decision_id, error=problem.code, endpoint=endpoint, policy=policy))),
+        )
     )
 
 
@@ -122,37 +125,56 @@ def _metadata(members: bytes) -> bytes:
 
 
 def _decision_metadata(
-    decision: Decision, chain: Iterable[Candidate], case: Case, edits: Iterable[Edit], policy: str, decide_us: int
+    decision: Decision, chain: Sequence[Candidate], case: Case, edits: Iterable[Edit], policy: str, decide_us: int
 ) -> bytes:
-    features = case.features
-    members = (
+    endpoint = case.request.endpoint.value
+    return _metadata(
         _chain_members(tuple([(entry.provider, entry.model, entry.upstream_model) for entry in chain]))
-        + _label_members(
-            case.request.endpoint.value,
-            decision.router,
-            decision.route,
-            decision.reason.value,
-            decision.rule,
-            decision.privacy.value,
-            policy,
-            case.request.scan.stream,
-        )
+        + _label_members(endpoint, decision.route, decision.reason.value, decision.privacy.value)
         + member("edits", _edit_list(edits))
         + member("id", string_value(decision.id))
-        + _token_members(decision, features.prompt_tokens)
-        + number_member("decide_us", decide_us)
+        + member("record", text_value(encode(record_of(decision, chain, case, policy, decide_us))))
     )
-    if not math.isnan(features.complexity):  # could not be computed, and JSON has no NaN
-        members += number_member("complexity", features.complexity)
-    return _metadata(members)
 
 
-def _token_members(decision: Decision, estimate: int) -> bytes:
-    """Encode the first candidate's prompt tokens, and whether that is an estimate; the estimate where none counted."""
-    first = decision.counts.get(decision.chain[0].model)
-    return number_member("prompt_tokens", first.tokens if first else estimate) + member(
-        "tokens_estimated", bool_value(first.estimated if first else True)
+def record_of(decision: Decision, chain: Sequence[Candidate], case: Case, policy: str, decide_us: int) -> Record:
+    """Return what the collector is told about a decision. chain: the candidates Envoy is told of."""
+    features, complexity = case.features, case.features.complexity
+    return Record(
+        id=decision.id,
+        endpoint=case.request.endpoint.value,
+        policy=policy,
+        router=decision.router,
+        route=decision.route,
+        reason=decision.reason.value,
+        rule=decision.rule,
+        privacy=decision.privacy.value,
+        stream=case.request.scan.stream,
+        chain=tuple([Target(entry.provider, entry.model) for entry in chain]),
+        tokens=tuple([_signed(decision.counts.get(entry.model), features) for entry in chain]),
+        estimate=features.prompt_tokens,
+        # could not be computed, and JSON has no NaN
+        complexity=None if math.isnan(complexity) else complexity,
+        decide_us=decide_us,
+        expected_usd=decision.expected_usd,
+        expected_output=decision.expected_output,
+        pin=decision.pin.value if decision.pin is not None else "",
+        session=case.signals.session_key,
+        store=case.signals.store,
+        holds=tuple([(hold.budget, hold.amount) for hold in decision.holds]),
+        spent=decision.spent,
+        rollout=decision.rollout,
+        shadow=decision.shadow,
+        explored=decision.explored,
+        world=case.signals.world.generation,
     )
+
+
+def _signed(count: TokenCount | None, features: Features) -> int:
+    """Tokens of the prompt; negative where it is an estimate."""
+    if count is None:
+        return -features.prompt_tokens
+    return -count.tokens if count.estimated else count.tokens
 
 
 # Both caches below are keyed by names a policy chose, so they stay small; the bound is for a process that
@@ -180,18 +202,12 @@ def _chain_members(chain: tuple[tuple[str, str, str], ...]) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _label_members(
-    endpoint: str, router: str, route: str, reason: str, rule: str, privacy: str, policy: str, stream: bool
-) -> bytes:
+def _label_members(endpoint: str, route: str, reason: str, privacy: str) -> bytes:
     return (
         member("endpoint", string_value(endpoint))
-        + member("router", string_value(router))
         + member("route", string_value(route))
         + member("reason", string_value(reason))
-        + member("rule", string_value(rule))
         + member("privacy", string_value(privacy))
-        + member("policy", string_value(policy))
-        + member("stream", bool_value(stream))
     )
 
 

@@ -51,14 +51,14 @@ def string_value(text: str) -> bytes:
     return field(3, text.encode())
 
 
+def text_value(text: bytes) -> bytes:
+    """Return Value{string_value} of UTF-8."""
+    return field(3, text)
+
+
 def number_value(number: float) -> bytes:
     """Return Value{number_value}."""
     return b"\x11" + _double(number)
-
-
-def bool_value(flag: bool) -> bytes:
-    """Return Value{bool_value}."""
-    return b"\x20\x01" if flag else b"\x20\x00"
 
 
 def struct_value(members: bytes) -> bytes:

@@ -17,9 +17,12 @@ CHAIN = (("cloud", "gpt-large", "gpt-large-2026"), ("spare", "gpt-small", "small
 
 
 def decision(**changes: Any) -> dict[str, Any]:
-    """The `signalbox` metadata of a routed request; changes replace members, None removes one."""
+    """The `signalbox` metadata of a routed request.
+
+    changes: of the record; None leaves a member out. `chain` has (provider, name, upstream model) entries.
+    """
     chain = changes.pop("chain", CHAIN)
-    members = {
+    record = {
         "id": DECISION_ID,
         "endpoint": "chat_completions",
         "router": "coding",
@@ -29,9 +32,16 @@ def decision(**changes: Any) -> dict[str, Any]:
         "policy": "0123456789ab",
         "privacy": "any",
         "stream": True,
-        "prompt_tokens": 12,
+        "tokens": [-12, 14, 14],
+        "estimate": 12,
         "complexity": 0.25,
         "decide_us": 41,
+        "chain": [[provider, name] for provider, name, _ in chain],
+    }
+    record = {key: value for key, value in (record | changes).items() if value is not None}
+    return {
+        **{key: record[key] for key in ("id", "endpoint", "route", "reason", "privacy") if key in record},
+        "record": json.dumps(record),
         "tries": len(chain),
         "edits": [{"at": 62, "len": 17}, {"at": 1, "len": 0, "text": '"stream_options":{"include_usage":true},'}],
         "priority_groups": [{"name": provider} for provider, _, _ in chain],
@@ -39,11 +49,11 @@ def decision(**changes: Any) -> dict[str, Any]:
             {"provider": provider, "name": name, "model": json.dumps(upstream)} for provider, name, upstream in chain
         ],
     }
-    return {key: value for key, value in (members | changes).items() if value is not None}
 
 
 def refusal(code: str = "model_not_found") -> dict[str, Any]:
-    return {"id": DECISION_ID, "error": code, "endpoint": "chat_completions", "policy": "0123456789ab"}
+    record = {"id": DECISION_ID, "error": code, "endpoint": "chat_completions", "policy": "0123456789ab"}
+    return {"id": DECISION_ID, "error": code, "endpoint": "chat_completions", "record": json.dumps(record)}
 
 
 def request_entry(

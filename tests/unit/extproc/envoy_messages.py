@@ -9,6 +9,8 @@ from typing import Any
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from google.protobuf.json_format import MessageToDict
 
+from signalbox.record import Record, decode
+
 CHAT_PATH = "/v1/chat/completions"
 
 
@@ -58,6 +60,11 @@ def metadata(answer: bytes) -> dict[str, Any]:
     assert set(namespaces) == {"signalbox"}
     found: dict[str, Any] = namespaces["signalbox"]
     return found
+
+
+def record(answer: bytes) -> Record:
+    """What an answer tells the collector."""
+    return decode(metadata(answer)["record"])
 
 
 def request_headers_set(answer: bytes) -> dict[str, str]:

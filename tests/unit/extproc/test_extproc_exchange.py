@@ -10,10 +10,11 @@ from signalbox import core
 from signalbox.decide.pipeline import Pipeline
 from signalbox.extproc.exchange import Exchange
 from signalbox.policy.schema import Policy
+from signalbox.record import decode
 from signalbox.types import Case, Decision, Edit
 
 from .decisions import POLICY, POLICY_SHA256, exchange
-from .envoy_messages import body_message, chat, headers_message, metadata, read, request_headers_set
+from .envoy_messages import body_message, chat, headers_message, metadata, read, record, request_headers_set
 
 SECRET = "my card is 4111 1111 1111 1111"
 
@@ -39,9 +40,10 @@ def test_one_message_is_decided_and_the_rpc_is_over() -> None:
     assert reply.conversation is None
     found = metadata(reply.message)
     assert [group["name"] for group in found["priority_groups"]] == ["cloud", "house"]
-    assert (found["router"], found["route"], found["tries"]) == ("main", "main", 2)
-    assert found["policy"] == POLICY_SHA256[:12]
-    assert found["decide_us"] >= 0
+    told = decode(found["record"])
+    assert (told.router, found["route"], found["tries"]) == ("main", "main", 2)
+    assert told.policy == POLICY_SHA256[:12]
+    assert told.decide_us >= 0
 
 
 def test_every_decision_has_an_id_of_its_own() -> None:
@@ -120,7 +122,8 @@ def test_a_request_that_cannot_be_decided_is_refused_with_its_code(
     assert read(reply.message).immediate_response.status.code == status
     assert read(reply.message).immediate_response.details == f"signalbox_{code}"
     found = metadata(reply.message)
-    assert (found["error"], found["endpoint"], found["policy"]) == (code, endpoint, POLICY_SHA256[:12])
+    told = decode(found["record"])
+    assert (found["error"], told.error, told.endpoint, told.policy) == (code, code, endpoint, POLICY_SHA256[:12])
 
 
 @pytest.mark.parametrize(
@@ -203,6 +206,6 @@ def test_an_rpc_keeps_the_policy_of_its_first_message() -> None:
     other = POLICY.model_dump() | {"routers": {"main": {"models": ["small"]}}}
     serving.use(Pipeline.compile(Policy.model_validate(other)), "f" * 64)
     second = serving.answer(body_message(chat(), attributes=False), first.conversation)
-    assert metadata(second.message)["policy"] == POLICY_SHA256[:12]
+    assert record(second.message).policy == POLICY_SHA256[:12]
     assert request_headers_set(second.message)["x-signalbox-cluster"] == "cloud"
-    assert metadata(serving.answer(body_message(chat())).message)["policy"] == "f" * 12
+    assert record(serving.answer(body_message(chat())).message).policy == "f" * 12

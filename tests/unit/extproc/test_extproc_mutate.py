@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from signalbox import core
 from signalbox.errors import RequestError
 from signalbox.extproc import mutate
+from signalbox.record import Record, Target, decode
 from signalbox.types import (
     Candidate,
     Case,
@@ -25,6 +26,7 @@ from signalbox.types import (
     Reason,
     Refusal,
     Signals,
+    TokenCount,
 )
 
 from .decisions import candidate
@@ -97,7 +99,9 @@ def test_the_metadata_says_exactly_what_was_decided(
     made: Decision, edits: tuple[Edit, ...], stream: bool, endpoint: Endpoint, policy: str, decide_us: int
 ) -> None:
     answer = mutate.decided(made, case(stream=stream, endpoint=endpoint), edits, policy=policy, decide_us=decide_us)
-    assert metadata(answer) == {
+    found = metadata(answer)
+    record = decode(found.pop("record"))
+    assert found == {
         "priority_groups": [{"name": entry.provider} for entry in made.chain],
         "candidates": expected_candidates(made.chain),
         "tries": len(made.chain),
@@ -105,17 +109,33 @@ def test_the_metadata_says_exactly_what_was_decided(
         "endpoint": endpoint.value,
         "privacy": made.privacy.value,
         "id": made.id,
-        "router": made.router,
         "route": made.route,
         "reason": made.reason.value,
-        "rule": made.rule,
-        "policy": policy,
-        "stream": stream,
-        "prompt_tokens": 12,
-        "tokens_estimated": True,
-        "complexity": 0.25,
-        "decide_us": decide_us,
     }
+    assert record == Record(
+        id=made.id,
+        endpoint=endpoint.value,
+        policy=policy,
+        router=made.router,
+        route=made.route,
+        reason=made.reason.value,
+        rule=made.rule,
+        privacy=made.privacy.value,
+        stream=stream,
+        chain=tuple(Target(entry.provider, entry.model) for entry in made.chain),
+        tokens=(-12,) * len(made.chain),
+        estimate=12,
+        complexity=0.25,
+        decide_us=decide_us,
+    )
+
+
+def test_the_record_has_each_candidates_tokens_and_estimates_are_negative() -> None:
+    chain = (candidate("cloud", "large"), candidate("house", "small"), candidate("house", "tiny"))
+    counts = {"large": TokenCount(10, estimated=False), "small": TokenCount(11, estimated=True)}
+    made = replace(decision(*chain), counts=counts)
+    answer = mutate.decided(made, case(), (), policy="p", decide_us=1)
+    assert decode(metadata(answer)["record"]).tokens == (10, -11, -12)
 
 
 def test_a_decision_leaves_the_body_alone_and_clears_the_route_cache() -> None:
@@ -137,7 +157,8 @@ def test_two_chains_with_equal_names_and_other_upstream_models_are_kept_apart() 
 
 def test_a_complexity_that_could_not_be_computed_is_left_out() -> None:
     unknown = replace(case(), features=FEATURES._replace(complexity=math.nan))
-    assert "complexity" not in metadata(mutate.decided(decision(), unknown, (), policy="p", decide_us=1))
+    answer = mutate.decided(decision(), unknown, (), policy="p", decide_us=1)
+    assert decode(metadata(answer)["record"]).complexity is None
 
 
 def test_by_headers_the_request_carries_cluster_body_and_its_length() -> None:
@@ -175,7 +196,9 @@ def test_a_refusal_has_a_status_a_sentence_and_the_metadata_of_one(status: int) 
     assert answer.immediate_response.status.code == status
     assert answer.immediate_response.body == b"no model can take this"
     assert answer.immediate_response.details == "signalbox_no_candidate"
-    assert metadata(encoded) == {"id": "sb-1", "error": "no_candidate", "endpoint": "messages", "policy": "abc"}
+    found = metadata(encoded)
+    assert decode(found.pop("record")) == Record(id="sb-1", error="no_candidate", endpoint="messages", policy="abc")
+    assert found == {"id": "sb-1", "error": "no_candidate"}
 
 
 @given(st.text(max_size=1200))

@@ -18,7 +18,7 @@ from signalbox.extproc.health import CHECK_METHOD, PROCESS_METHOD, PROCESSOR_SER
 
 from .conftest import MAX_MESSAGE_BYTES, Served
 from .decisions import POLICY, exchange
-from .envoy_messages import body_message, chat, headers_message, metadata, read, request_headers_set
+from .envoy_messages import body_message, chat, headers_message, metadata, read, record, request_headers_set
 from .envoy_peer import DEADLINE_SECONDS, EnvoyPeer, connected
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -105,9 +105,9 @@ def test_a_message_over_the_limit_is_refused_by_grpc_and_the_next_is_served(peer
 
 
 def test_a_policy_swapped_between_two_rpcs_decides_the_second(served: Served, peer: EnvoyPeer) -> None:
-    before = metadata(peer.ask(body_message(chat())))["policy"]
+    before = record(peer.ask(body_message(chat()))).policy
     served.exchange.use(Pipeline.compile(POLICY), "f" * 64)
-    after = metadata(peer.ask(body_message(chat())))["policy"]
+    after = record(peer.ask(body_message(chat()))).policy
     assert (before, after) == ("0123456789ab", "f" * 12)
 
 

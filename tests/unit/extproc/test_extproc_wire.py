@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from signalbox.extproc import wire
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-scalars = st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | texts
+scalars = st.floats(allow_nan=False, allow_infinity=False) | texts
 json_values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12
 )
@@ -17,12 +17,10 @@ json_values = st.recursive(
 
 def encode(value: object) -> bytes:
     match value:
-        case bool():
-            return wire.bool_value(value)
         case float():
             return wire.number_value(value)
         case str():
-            return wire.string_value(value)
+            return wire.text_value(value.encode())
         case list():
             return wire.list_value([encode(entry) for entry in value])
         case dict():

@@ -62,12 +62,21 @@ class RequestError(SignalboxError):
 
     status: HTTP status of the answer, 400 to 503.
     code: OpenAI's `error.code`, for example `model_not_found`; closed set, also a metric label.
+    retry_after_seconds: when it is worth asking again; goes out as `retry-after`.
     """
 
-    def __init__(self, message: str, *, status: int = 400, code: str = "invalid_request") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        code: str = "invalid_request",
+        retry_after_seconds: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.retry_after_seconds = retry_after_seconds
 
 
 class RouterError(SignalboxError):

@@ -198,6 +198,16 @@ class Scan(Protocol):
     def members(self) -> Mapping[str, tuple[int, int]]:
         """Known top-level key -> bytes of its value."""
 
+    @property
+    def ends_with_tool(self) -> bool:
+        """The last turn holds results of tool calls."""
+
+    def opening(self, most: int) -> bytes:
+        """What every request of a conversation begins with: texts up to the first user turn's end, still escaped.
+
+        Joined by newlines, at most `most` bytes of text; empty when no user speaks.
+        """
+
     def text(self, *, last_user: bool = False) -> bytes:
         """Unescaped UTF-8 text of all messages in order, joined by newlines; or of the last user turn."""
 
@@ -322,6 +332,7 @@ class Candidate:
     max_output_tokens: int | None
     price: Price | None  # None: unknown, and never counted as free
     max_input_tokens: int | None = None  # None: what the context leaves
+    catalogue_price: Price | None = None  # where neither the policy nor a price list on the web has one
 
 
 @dataclass(frozen=True, slots=True)

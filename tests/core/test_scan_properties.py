@@ -17,6 +17,7 @@ FACTS = (
     "model", "stream", "messages", "turns", "tools", "tool_calls", "tool_results", "tool_call_bytes", "images", "audio",
     "files", "image_bytes", "audio_bytes", "file_bytes", "roles",
     "token_ids", "text_bytes", "depth", "max_output_tokens", "json_schema", "members", "spans", "passages",
+    "ends_with_tool",
 )  # fmt: skip
 
 
@@ -27,6 +28,7 @@ def outcome(scan: Any, body: bytes, **options: int) -> dict[str, Any]:
     except RequestError as error:
         return {"error": str(error), "status": error.status, "code": error.code}
     said = {name: getattr(found, name) for name in FACTS}
+    said["openings"] = [found.opening(most) for most in (-1, 0, 7, 1000)]
     said["passage texts"] = [found.passage_text(passage.first, passage.end) for passage in found.passages]
     return {**said, "text": found.text(), "last user": found.text(last_user=True)}
 

@@ -15,7 +15,7 @@ from signalbox.decide.filters import FILTERS, Demands
 from signalbox.decide.headers import header_says
 from signalbox.decide.pipeline import Pipeline, describe
 from signalbox.decide.pools import make_candidates
-from signalbox.decide.rank import rank_cheapest
+from signalbox.decide.rank import Measures, rank_cheapest
 from signalbox.errors import RequestError
 from signalbox.types import Case, Decision, Endpoint, Privacy, Reason, Refusal
 from tests.property.policies import LOCAL_ONLY, MODEL_NAMES, PROVIDER_NAMES, cases, features, policies
@@ -120,8 +120,9 @@ def test_shuffling_candidates_never_changes_the_cheapest(policy, features, order
     every = make_candidates(policy)
     in_order = tuple(every.values())
     shuffled = tuple(every[name] for name in order)
-    counts = Counts(replace(make_case(), features=features), {})
-    assert rank_cheapest(in_order, features, counts) == rank_cheapest(shuffled, features, counts)
+    case = replace(make_case(), features=features)
+    measures = Measures.of(case, Counts(case, {}), "any", in_order)
+    assert rank_cheapest(in_order, measures) == rank_cheapest(shuffled, measures)
 
 
 SESSIONS = [f"session-{number}" for number in range(10_000)]

@@ -129,6 +129,20 @@ class Scan:
             first = end
         return tuple(found)
 
+    @property
+    def ends_with_tool(self) -> bool:
+        return any(span.role is Role.TOOL for span in self.spans if span.turn == self.spans[-1].turn)
+
+    def opening(self, most: int) -> bytes:
+        first = next((span.turn for span in self.spans if span.role is Role.USER), None)
+        if first is None or most < 0:
+            return b""
+        found, left = [], most
+        for span in self.spans[: max(at for at, span in enumerate(self.spans) if span.turn == first) + 1]:
+            found.append(bytes(self.body[span.start : span.end])[:left])
+            left -= len(found[-1])
+        return b"\n".join(found)
+
     def passage_text(self, first: int, end: int) -> bytes:
         if not 0 <= first < end <= len(self.spans):
             raise ValueError(f"no passage [{first}, {end}): expected a part of the {len(self.spans)} spans found")

@@ -35,6 +35,8 @@ KNOWN_KEYS = tuple(sb_key_name(key).decode() for key in range(SB_KEY_COUNT))
 cdef dict KEY_NUMBERS = {name: number for number, name in enumerate(KNOWN_KEYS)}
 
 cdef tuple ROLES = tuple(Role)
+cdef uint32_t USER = Role.USER
+cdef uint32_t TOOL = Role.TOOL
 
 # By sb_edit_kind; None stands for the model.
 cdef tuple EDIT_TEXTS = (
@@ -207,6 +209,34 @@ cdef class Scan:
             found.append(Passage(at[first].turn, ROLES[at[first].role], first, end, size - 1))
             first = end
         return tuple(found)
+
+    @property
+    def ends_with_tool(self):
+        cdef uint32_t at = self.found.span_count
+        while at > 0 and self.spans_at[at - 1].turn == self.spans_at[self.found.span_count - 1].turn:
+            at -= 1
+            if self.spans_at[at].role == TOOL:
+                return True
+        return False
+
+    def opening(self, Py_ssize_t most):
+        cdef sb_span *spans = self.spans_at
+        cdef uint32_t first = 0, end
+        cdef Py_ssize_t size, left = most
+        while first < self.found.span_count and spans[first].role != USER:
+            first += 1
+        if first == self.found.span_count or most < 0:
+            return b""
+        end = first
+        while end < self.found.span_count and spans[end].turn == spans[first].turn:
+            end += 1
+        cdef uint32_t at
+        found = []
+        for at in range(end):
+            size = min(left, <Py_ssize_t> (spans[at].text.end - spans[at].text.start))
+            found.append(PyBytes_FromStringAndSize(<const char *> self.start + spans[at].text.start, size))
+            left -= size
+        return b"\n".join(found)
 
     def passage_text(self, Py_ssize_t first, Py_ssize_t end):
         if not 0 <= first < end <= <Py_ssize_t> self.found.span_count:

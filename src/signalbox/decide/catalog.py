@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from signalbox.decide.affinity import Sessions, compile_sessions
+from signalbox.decide.budgets import Limit, compile_limits
 from signalbox.decide.headers import HeaderPairs, local_only_pairs
 from signalbox.decide.pools import Pool, make_pool, pick
+from signalbox.decide.rollout import CompiledRollout, compile_rollout
 from signalbox.decide.rules import RuleBook, compile_rules
 from signalbox.decide.trace import Trace
 from signalbox.errors import RouterError
@@ -45,13 +48,21 @@ class ComplexityStep:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRouter:
-    """A router: rules first, then complexity, then the default."""
+    """A router: rules first, then complexity, then the default.
+
+    homes: model -> the pool it is in, the default one if it is in several; for sessions that keep their model.
+    """
 
     name: str
     rules: RuleBook
     complexity: ComplexityStep | None
     default: Pool
     local_only: HeaderPairs  # the policy's pairs and its own
+    homes: Mapping[str, Pool]
+    sessions: Sessions | None = None
+    limits: tuple[Limit, ...] = ()
+    rollout: CompiledRollout | None = None
+    shadow: str | None = None
 
     def choose(self, case: Case, trace: Trace | None) -> Choice:
         """Return the pool for this request and why. Never raises: what fails leads to the default."""
@@ -72,25 +83,49 @@ class CompiledRouter:
 def compile_router(name: str, router: Router, policy: Policy, candidates: Mapping[str, Candidate]) -> CompiledRouter:
     """Return a router of a policy whose references were checked when it was loaded."""
     fallback = pick(candidates, router.fallback)
+    balance = router.balance
     tasks = {
-        task.name: make_pool(task.name, pick(candidates, task.models), fallback, task.prefer) for task in router.tasks
+        task.name: make_pool(task.name, pick(candidates, task.models), fallback, task.prefer, balance)
+        for task in router.tasks
     }
     if router.default_task is None:
-        default = make_pool(name, pick(candidates, router.models), fallback, router.prefer)
+        default = make_pool(name, pick(candidates, router.models), fallback, router.prefer, balance)
     else:
         default = tasks[router.default_task]
+    ruled: list[Pool] = []
 
     def outcome(rule: Rule) -> Pool:
         if rule.task is not None:
             return tasks[rule.task]
-        return make_pool(name, pick(candidates, rule.models), fallback)
+        ruled.append(make_pool(name, pick(candidates, rule.models), fallback))
+        return ruled[-1]
 
     step = router.complexity
     complexity = None if step is None else ComplexityStep(step.threshold, tasks[step.below], tasks[step.above])
+    rules = compile_rules(router.rules, outcome)
+    homes: dict[str, Pool] = {}
+    for pool in (default, *tasks.values(), *ruled):
+        for candidate in pool.chain:
+            if candidate.model in pool.names:
+                homes.setdefault(candidate.model, pool)
+    for candidate in fallback:
+        homes.setdefault(candidate.model, default)
+    rollout = router.rollout
+    otherwise = None
+    if rollout is not None:
+        model = policy.models[rollout.otherwise]
+        otherwise = make_pool(
+            rollout.otherwise, pick(candidates, (rollout.otherwise,)), pick(candidates, model.fallback)
+        )
     return CompiledRouter(
         name=name,
-        rules=compile_rules(router.rules, outcome),
+        rules=rules,
         complexity=complexity,
         default=default,
         local_only=local_only_pairs(policy.privacy, router.privacy),
+        homes=homes,
+        sessions=compile_sessions(name, router, policy),
+        limits=compile_limits(f"router/{name}", router.budget),
+        rollout=compile_rollout(name, rollout, otherwise),
+        shadow=router.shadow,
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from signalbox.decide.worth import usd
 from signalbox.policy.schema import Model, Policy
 from signalbox.tokens.catalogue import SHIPPED, Family, find_family, find_shipped, template_of
 from signalbox.tokens.counter import CountCache, Counter, RequestCounts
 from signalbox.tokens.templates import TemplateName
 from signalbox.tokens.tokenizer import Tokenizer
 from signalbox.tokens.vocabulary import VocabularyError, load_tokenizer
-from signalbox.types import Candidate, Case, TokenCount
+from signalbox.types import Candidate, Case, Price, TokenCount
+from signalbox.world import UNKNOWN_MODEL
 
 
 def compile_counters(policy: Policy) -> dict[str, Counter]:
@@ -56,6 +58,7 @@ class Counts:
     def __init__(self, case: Case, counters: Mapping[str, Counter]) -> None:
         self._request = RequestCounts(case.request, case.features.prompt_tokens)
         self._counters = counters
+        self._models = case.signals.world.models
 
     def fits(self, candidate: Candidate, limit: int) -> bool | None:
         """Whether the prompt has at most `limit` tokens; None when only the estimate can say."""
@@ -70,36 +73,45 @@ class Counts:
         self._request.settle(self._counters.get(candidate.model))
 
     def count(self, candidate: Candidate) -> TokenCount:
-        """Return what is known so far."""
-        return self._request.count(self._counters.get(candidate.model))
+        """Return what is known so far. An estimate is scaled by what the model's provider reported so far."""
+        counter = self._counters.get(candidate.model)
+        count = self._request.count(counter)
+        scale = self._models.get(candidate.model, UNKNOWN_MODEL).token_scale if counter is None else None
+        return count if scale is None else TokenCount(max(1, round(count.tokens * scale)), estimated=True)
 
     def of(self, candidates: Iterable[Candidate]) -> dict[str, TokenCount]:
         """Return model -> what is known so far."""
         return {candidate.model: self.count(candidate) for candidate in candidates}
 
-    def settle_order(self, candidates: tuple[Candidate, ...], reserved: float) -> None:
+    def settle_order(
+        self, candidates: tuple[Candidate, ...], prices: Mapping[str, Price | None], outputs: Mapping[str, float]
+    ) -> None:
         """Count as far as sorting by cost needs: only where two candidates' costs overlap within bounds.
 
-        reserved: tokens of the answer each is expected to write.
+        prices, outputs: by model; tokens of the answer each is expected to write.
         """
-        priced = [candidate for candidate in candidates if candidate.price is not None]
-        for at, first in enumerate(priced):
-            for second in priced[at + 1 :]:
-                if not self._is_ordered(first, second, reserved):
-                    self.settle(first)
-                    self.settle(second)
+        lines = []
+        for candidate in candidates:
+            price = prices[candidate.model]
+            if price is not None:
+                lines.append((candidate, price, outputs[candidate.model]))
+        for at, first in enumerate(lines):
+            for second in lines[at + 1 :]:
+                if not self._is_ordered(first, second):
+                    self.settle(first[0])
+                    self.settle(second[0])
 
-    def _is_ordered(self, first: Candidate, second: Candidate, reserved: float) -> bool:
-        counters = [self._counters.get(candidate.model) for candidate in (first, second)]
-        if counters[0] == counters[1]:
+    def _is_ordered(self, first: Line, second: Line) -> bool:
+        counters = [self._counters.get(line[0].model) for line in (first, second)]
+        if counters[0] == counters[1] and counters[0] is not None:
             # The same number of tokens for both: two straight lines, in order if they are at both ends.
-            low, high = self._range(first)
-            ends = [_usd(first, tokens, reserved) - _usd(second, tokens, reserved) for tokens in (low, high)]
+            low, high = self._range(first[0])
+            ends = [_usd(first, tokens) - _usd(second, tokens) for tokens in (low, high)]
             return low == high or min(ends) > 0 or max(ends) < 0 or ends == [0, 0]
-        (low, high), (least, most) = self._range(first), self._range(second)
+        (low, high), (least, most) = self._range(first[0]), self._range(second[0])
         return (
-            _usd(first, high, reserved) < _usd(second, least, reserved)
-            or _usd(second, most, reserved) < _usd(first, low, reserved)
+            _usd(first, high) < _usd(second, least)
+            or _usd(second, most) < _usd(first, low)
             or (low == high and least == most)
         )
 
@@ -110,11 +122,13 @@ class Counts:
         if found is None:
             self._request.settle(counter)
             found = self._request.range(counter)
-        tokens = self._request.count(counter).tokens
+        tokens = self.count(candidate).tokens
         return found or (tokens, tokens)
 
 
-def _usd(candidate: Candidate, prompt_tokens: int, output_tokens: float) -> float:
-    """Cost in millionths of a dollar; the candidate has a price."""
-    assert candidate.price is not None
-    return prompt_tokens * candidate.price.input_usd_per_mtok + output_tokens * candidate.price.output_usd_per_mtok
+Line = tuple[Candidate, Price, float]
+"""A candidate's cost as a straight line over the prompt's tokens: its price, and the tokens of its answer."""
+
+
+def _usd(line: Line, prompt_tokens: int) -> float:
+    return usd(line[1], prompt_tokens, line[2])

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from signalbox.core import scan
-from signalbox.decide.pipeline import Pipeline, describe
+from signalbox.decide.describe import describe
+from signalbox.decide.pipeline import Pipeline
 from signalbox.decide.trace import Trace
 from signalbox.errors import RouterError, SetupError
 from signalbox.features.extract import extract

@@ -125,6 +125,19 @@ def keep_output(candidates: Candidates, demands: Demands) -> Candidates:
     return _same_or([c for c in candidates if c.max_output_tokens is None or wanted <= c.max_output_tokens], candidates)
 
 
+def keep_input(candidates: Candidates, demands: Demands) -> Candidates:
+    """Those whose `max_input_tokens` the prompt does not exceed; an estimate is taken at its word."""
+    kept = []
+    for candidate in candidates:
+        limit = candidate.max_input_tokens
+        if limit is not None:
+            fits = demands.counts.fits(candidate, limit)
+            if not (demands.features.prompt_tokens <= limit if fits is None else fits):
+                continue
+        kept.append(candidate)
+    return _same_or(kept, candidates)
+
+
 def keep_context(candidates: Candidates, demands: Demands) -> Candidates:
     """Those whose window holds the prompt and the answer reserved for; an unknown window holds anything.
 
@@ -169,6 +182,7 @@ FILTERS: tuple[tuple[str, Filter], ...] = (
     ("models", keep_requested_models),
     ("provider", keep_requested_providers),
     ("output", keep_output),
+    ("input", keep_input),
     ("context", keep_context),
 )
 """Name, as decisions and errors show it, and filter, in the order they run."""

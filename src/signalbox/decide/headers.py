@@ -53,4 +53,18 @@ def wanted_headers(policy: Policy) -> tuple[str, ...]:
     for router in policy.routers.values():
         for rule in router.rules:
             names.update(rule.when.headers)
+    names.update(_session_headers(policy), _budget_headers(policy))
     return tuple(sorted(names))
+
+
+def _session_headers(policy: Policy) -> set[str]:
+    names: set[str] = set()
+    for section in (policy.affinity, *(router.affinity for router in policy.routers.values())):
+        if section is not None and section.mode != "off":
+            names.update(section.headers, section.tenant_headers)
+    return names
+
+
+def _budget_headers(policy: Policy) -> set[str]:
+    sections = (policy.budget, *(router.budget for router in policy.routers.values()))
+    return {section.header for section in sections if section is not None and section.header is not None}

@@ -1,29 +1,44 @@
 """A policy made runnable: one request in, one decision out, with no clock, no dice and no I/O.
 
-resolve -> rules -> complexity -> default -> filters -> rank -> chain
+resolve -> budgets -> course (rollout, session, rules, complexity, default) -> filters -> rank -> standing -> chain
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from signalbox.decide import budgets
+from signalbox.decide.affinity import Session, is_bound, pays_to_leave
+from signalbox.decide.budgets import Budgets, Limit, WhenSpent
 from signalbox.decide.catalog import CompiledRouter
 from signalbox.decide.counts import Counts, compile_counters
+from signalbox.decide.course import Course, take_course
+from signalbox.decide.describe import describe, describe_features, describe_ranking
 from signalbox.decide.filters import FILTERS, MAX_ATTEMPTS, Demands, read_demands
 from signalbox.decide.headers import HeaderPairs, local_only_pairs, matching_header
 from signalbox.decide.members import OWN_MEMBERS
 from signalbox.decide.pools import Pool
-from signalbox.decide.rank import expected_usd, rank_as_requested, rank_cheapest
+from signalbox.decide.rank import (
+    Measures,
+    explore,
+    measured,
+    rank_as_requested,
+    rank_balanced,
+    rank_cheapest,
+    rank_fastest,
+)
 from signalbox.decide.refuse import no_candidate
 from signalbox.decide.resolve import Resolver, compile_resolver
-from signalbox.decide.split import Split
+from signalbox.decide.standing import DOWN, arrange, standings
 from signalbox.decide.trace import Trace
+from signalbox.decide.worth import usd
 from signalbox.errors import RequestError
 from signalbox.policy.schema import Policy
+from signalbox.policy.world import Ranking
 from signalbox.tokens.counter import Counter
-from signalbox.types import Candidate, Case, Decision, Features, Privacy, Reason
+from signalbox.types import Candidate, Case, Decision, ParsedRequest, PinOutcome, Price, Privacy, Reason
+from signalbox.world import Hold
 
 Candidates = tuple[Candidate, ...]
 
@@ -32,6 +47,7 @@ Candidates = tuple[Candidate, ...]
 class Pipeline:
     """Everything of a policy that decisions need, compiled once. Immutable, so threads may share it.
 
+    limits: of every request. dearest: what an unknown price counts as in a budget.
     counters: models whose tokenizer is known, by name.
     drops: top-level body members that are ours and no provider's.
     """
@@ -39,23 +55,46 @@ class Pipeline:
     resolver: Resolver
     local_only: HeaderPairs
     max_attempts: int
+    ranking: Ranking = field(default_factory=Ranking)
+    limits: tuple[Limit, ...] = ()
+    dearest: Price | None = None
     counters: Mapping[str, Counter] = field(default_factory=dict)
     drops: frozenset[str] = OWN_MEMBERS
 
     @classmethod
     def compile(cls, policy: Policy) -> Pipeline:
         """Return the pipeline of a policy whose references were checked when it was loaded."""
+        resolver = compile_resolver(policy)
         return cls(
-            resolver=compile_resolver(policy),
+            resolver=resolver,
             local_only=local_only_pairs(policy.privacy),
             max_attempts=policy.gateway.max_attempts,
+            ranking=policy.ranking,
+            limits=budgets.compile_limits("all", policy.budget),
+            dearest=budgets.dearest(resolver.candidates.values()),
             counters=compile_counters(policy),
         )
+
+    @property
+    def needs_store(self) -> bool:
+        """Whether any decision may pin a session or hold a budget."""
+        routers = self.resolver.routers.values()
+        return bool(self.limits) or any(router.sessions is not None or router.limits for router in routers)
+
+    def session(self, request: ParsedRequest) -> Session | None:
+        """Return the session whose pin a decision on this request wants to know; None when it wants none."""
+        try:
+            target, _ = self.resolver.resolve(request)
+        except RequestError:
+            return None  # `decide` refuses it in a moment, with the reason
+        if not isinstance(target, CompiledRouter) or target.sessions is None:
+            return None
+        return target.sessions.of(request)
 
     def decide(self, case: Case) -> Decision:
         """Return where the request goes. Same case, same decision.
 
-        Raises RequestError when the request names nothing, is malformed, or fits no candidate; its
+        Raises RequestError when the request names nothing, is malformed, fits no candidate, or its budget is spent; its
         `code` is a `Refusal`. Nothing else is raised: an engine that fails leads to the default.
         """
         return self._decide(case, None)
@@ -65,7 +104,7 @@ class Pipeline:
         trace: Trace = {
             "model": case.request.scan.model,
             "endpoint": case.request.endpoint.value,
-            "features": _describe_features(case.features),
+            "features": describe_features(case.features),
         }
         try:
             decision = self._decide(case, trace)
@@ -77,46 +116,110 @@ class Pipeline:
 
     def _decide(self, case: Case, trace: Trace | None) -> Decision:
         target, is_unknown = self.resolver.resolve(case.request)
-        if isinstance(target, CompiledRouter):
-            router = target.name
-            if trace is not None:
-                trace["target"] = {"router": router}
-            pool, reason, rule = target.choose(case, trace)
-            local_only = target.local_only
-            if is_unknown and reason is Reason.DEFAULT:
-                reason = Reason.UNKNOWN_MODEL
-        else:
-            router, rule = "", ""
-            pool = target.pool(case.signals.session) if isinstance(target, Split) else target
-            reason = Reason.UNKNOWN_MODEL if is_unknown else Reason.REQUESTED
-            local_only = self.local_only
-            if trace is not None:
-                trace["target"] = {"model": pool.route}
-        header = matching_header(case.request.headers, local_only) if local_only else None
+        router = target if isinstance(target, CompiledRouter) else None
+        header = matching_header(case.request.headers, self.local_only if router is None else router.local_only)
         privacy = Privacy.ANY if header is None else Privacy.LOCAL
+        demands = read_demands(case, privacy, Counts(case, self.counters))
+        held = Budgets(self.limits if router is None else self.limits + router.limits, self.dearest)
+        keys = held.keys(case)
+        spent = budgets.ruling(keys, case)
+
+        course = take_course(target, case, demands, spent, trace, is_unknown=is_unknown)
+        pool = course.pool
         if trace is not None:
-            trace["choice"] = {"route": pool.route, "reason": reason.value, "rule": rule}
+            trace["target"] = {"model": pool.route} if router is None else {"router": router.name}
+            trace["choice"] = {"route": pool.route, "reason": course.reason.value, "rule": course.rule}
             trace["privacy"] = {"privacy": privacy.value, "header": header}
 
         removed: dict[str, str] = {}
-        counts = Counts(case, self.counters)
-        demands = read_demands(case, privacy, counts)
         kept = _filter(pool, demands, removed, trace)
-        chain = _rank(pool, kept, demands, trace)
+        pinned = course.pinned
+        measures = Measures.of(case, demands.counts, pool.route, kept if pinned is None else (*kept, pinned))
+        owner = "" if router is None else router.name
+        chain, explored = self._order(kept, course, owner, demands, measures, spent, trace)
+        if pinned is not None:
+            chain, course = _with_pin(chain, pinned, course, case, measures)
         if len(chain) > self.max_attempts:
             removed.update((candidate.model, MAX_ATTEMPTS) for candidate in chain[self.max_attempts :])
             chain = chain[: self.max_attempts]
+        if trace is not None:
+            trace["ranking"] = describe_ranking(chain, pool, course, measures)
+        first = chain[0]
         return Decision(
             id=case.signals.decision_id,
-            router=router,
+            router=owner,
             route=pool.route,
-            reason=reason,
+            reason=course.reason,
             chain=chain,
             privacy=privacy,
             removed=removed,
-            rule=rule,
-            counts=counts.of(chain),
+            rule=course.rule,
+            counts=demands.counts.of(chain),
+            holds=self._holds(held, keys, first, measures) if keys else (),
+            pin=course.pin,
+            expected_usd=measures.usd(first),
+            expected_output=round(measures.outputs[first.model]),
+            rollout=course.rollout,
+            spent="" if spent is None else spent[1],
+            shadow=None if router is None or router.shadow is None else self._shadow(router.shadow, case, demands),
+            explored=explored,
         )
+
+    def _order(
+        self,
+        kept: Candidates,
+        course: Course,
+        router: str,
+        demands: Demands,
+        measures: Measures,
+        spent: tuple[WhenSpent, str] | None,
+        trace: Trace | None,
+    ) -> tuple[Candidates, bool]:
+        """Return the chain, and whether its first candidate stands there to be measured."""
+        pool, case = course.pool, measures.case
+        if spent is not None and spent[0] == "cheapest":
+            chain = rank_cheapest(kept, measures)
+        else:
+            chain = _rank(pool, kept, router, demands, measures, self.ranking)
+        found = standings(chain, router, case.signals)
+        if trace is not None and found:
+            words = {model: "down" if place == DOWN else "shifted" for model, place in found.items()}
+            trace["standing"] = words
+        chain = arrange(chain, found)
+        if spent is None and course.pinned is None and demands.models is None and measured(pool.prefer):
+            own = tuple(c for c in chain if c.model in pool.names and c.model not in found)
+            tried = explore(own, case, self.ranking)
+            if tried is not None:
+                return (tried, *(c for c in chain if c is not tried)), tried is not chain[0]
+        return chain, False
+
+    def _holds(
+        self, held: Budgets, keys: tuple[tuple[Limit, str], ...], first: Candidate, measures: Measures
+    ) -> tuple[Hold, ...]:
+        """Return the claims of a request that goes to `first`; what it really costs is settled afterwards."""
+        measures.counts.settle(first)
+        tokens = measures.counts.count(first).tokens
+        output = measures.outputs[first.model]
+        expected = measures.usd(first)
+        if expected is None and held.dearest is not None:
+            expected = usd(held.dearest, tokens, output)
+        return held.holds(keys, measures.case, expected, round(tokens + output))
+
+    def _shadow(self, name: str, case: Case, demands: Demands) -> tuple[str, str] | None:
+        """Return route and model that another router would have taken; None if it failed, or had no model left."""
+        router = self.resolver.routers[name]
+        try:
+            pool = router.choose(case, None).pool
+            kept = pool.chain
+            for _, keep in FILTERS:
+                kept = keep(kept, demands)
+            if not kept:
+                return None
+            measures = Measures.of(case, demands.counts, pool.route, kept)
+            chain = _rank(pool, kept, name, demands, measures, self.ranking)
+            return pool.route, arrange(chain, standings(chain, name, case.signals))[0].model
+        except Exception:  # noqa: BLE001 - nothing that follows from a shadow may touch the request
+            return None
 
 
 def _filter(pool: Pool, demands: Demands, removed: dict[str, str], trace: Trace | None) -> Candidates:
@@ -137,54 +240,37 @@ def _filter(pool: Pool, demands: Demands, removed: dict[str, str], trace: Trace 
     return candidates
 
 
-def _rank(pool: Pool, kept: Candidates, demands: Demands, trace: Trace | None) -> Candidates:
-    """Return the chain: the pool's own candidates in order of preference, then its fallbacks."""
+def _rank(
+    pool: Pool, kept: Candidates, router: str, demands: Demands, measures: Measures, ranking: Ranking
+) -> Candidates:
+    """Return the pool's own candidates in order of preference, then its fallbacks."""
     if demands.models is not None:
-        prefer, chain = "requested", rank_as_requested(kept, demands.models)
-    elif pool.prefer == "cheapest":
-        own = tuple(candidate for candidate in kept if candidate.model in pool.names)
-        prefer, chain = pool.prefer, rank_cheapest(own, demands.features, demands.counts) + kept[len(own) :]
-    else:
-        prefer, chain = pool.prefer, kept
-    if trace is not None:
-        for candidate in chain:  # the order is settled; whoever asks why wants the numbers as well
-            demands.counts.settle(candidate)
-        tokens = demands.counts.of(chain)
-        trace["ranking"] = {
-            "prefer": prefer,
-            "candidates": [
-                {
-                    "model": candidate.model,
-                    "provider": candidate.provider,
-                    "prompt_tokens": tokens[candidate.model].tokens,
-                    "estimated": tokens[candidate.model].estimated,
-                    "expected_usd": expected_usd(candidate, demands.features, tokens[candidate.model].tokens),
-                    "fallback": candidate.model not in pool.names,
-                }
-                for candidate in chain
-            ],
-        }
-    return chain
+        return rank_as_requested(kept, demands.models)
+    if pool.prefer == "manual":
+        return kept
+    own = tuple([candidate for candidate in kept if candidate.model in pool.names])
+    rest = kept[len(own) :]
+    if pool.prefer == "cheapest":
+        return rank_cheapest(own, measures) + rest
+    leader = measures.case.signals.world.leaders.get(f"{router}/{pool.route}")
+    if pool.prefer == "fastest":
+        return rank_fastest(own, measures, ranking, leader) + rest
+    return rank_balanced(own, measures, ranking, leader, pool.balance) + rest
 
 
-def _describe_features(features: Features) -> Trace:
-    """Return every feature as JSON-able data."""
-    told = features._asdict()
-    told["modalities"] = sorted(modality.value for modality in features.modalities)
-    told["complexity"] = None if math.isnan(features.complexity) else features.complexity
-    told["scripts"] = dict(features.scripts)
-    return told
+def _with_pin(
+    chain: Candidates, pinned: Candidate, course: Course, case: Case, measures: Measures
+) -> tuple[Candidates, Course]:
+    """Return the chain with the session's model in front, unless leaving it pays.
 
-
-def describe(decision: Decision) -> Trace:
-    """Return a decision as JSON-able data."""
-    return {
-        "id": decision.id,
-        "router": decision.router,
-        "route": decision.route,
-        "reason": decision.reason.value,
-        "rule": decision.rule,
-        "privacy": decision.privacy.value,
-        "chain": [candidate.model for candidate in decision.chain],
-        "removed": dict(decision.removed),
-    }
+    Content that only its maker can take back keeps the whole chain with that maker.
+    """
+    if course.may_leave and chain[0] is not pinned:
+        pin = case.signals.pin
+        assert pin is not None
+        if pays_to_leave(pin, pinned, chain[0], measures, course.expected_turns):
+            return chain, course.with_pin(PinOutcome.MOVED, Reason.REPINNED)
+    others = tuple([candidate for candidate in chain if candidate is not pinned])
+    if is_bound(case.request):
+        others = tuple([candidate for candidate in others if candidate.provider == pinned.provider])
+    return (pinned, *others), course.with_pin(PinOutcome.KEPT, Reason.AFFINITY)

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from signalbox.policy.schema import Model, Policy, Prefer, Provider
+from signalbox.policy.world import Balance
 from signalbox.types import Candidate, Price
+
+EVEN = Balance()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +21,22 @@ class Pool:
     chain: tuple[Candidate, ...]
     prefer: Prefer
     names: frozenset[str]  # models of `candidates`
+    balance: Balance  # of `prefer: balanced`
 
 
 def make_pool(
-    route: str, candidates: Iterable[Candidate], fallback: Iterable[Candidate] = (), prefer: Prefer = "manual"
+    route: str,
+    candidates: Iterable[Candidate],
+    fallback: Iterable[Candidate] = (),
+    prefer: Prefer = "manual",
+    balance: Balance = EVEN,
 ) -> Pool:
     """Return a pool in which no model stands twice; the first mention counts."""
     first = {candidate.model: candidate for candidate in candidates}
     every = dict(first)
     for candidate in fallback:
         every.setdefault(candidate.model, candidate)
-    return Pool(route, tuple(first.values()), tuple(every.values()), prefer, frozenset(first))
+    return Pool(route, tuple(first.values()), tuple(every.values()), prefer, frozenset(first), balance)
 
 
 def make_candidates(policy: Policy) -> dict[str, Candidate]:
@@ -38,7 +46,9 @@ def make_candidates(policy: Policy) -> dict[str, Candidate]:
 
 def _candidate(name: str, model: Model, provider: Provider) -> Candidate:
     endpoints = provider.endpoints if model.endpoints is None else provider.endpoints & frozenset(model.endpoints)
-    price = None if model.price is None else Price(model.price.input, model.price.output)
+    price = None
+    if model.price is not None:
+        price = Price(model.price.input, model.price.output, model.price.cached_input)
     return Candidate(
         model=name,
         provider=model.provider,
@@ -51,6 +61,7 @@ def _candidate(name: str, model: Model, provider: Provider) -> Candidate:
         context_tokens=model.context_tokens,
         max_output_tokens=model.max_output_tokens,
         price=price,
+        max_input_tokens=model.max_input_tokens,
     )
 
 

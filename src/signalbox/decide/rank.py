@@ -3,47 +3,161 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from signalbox.decide.counts import Counts
-from signalbox.types import Candidate, Features
+from signalbox.decide.speed import expected_seconds
+from signalbox.decide.worth import cached_share, expected_output, price_of, usd
+from signalbox.policy.schema import Prefer
+from signalbox.policy.world import Balance, Ranking
+from signalbox.types import Candidate, Case, Price
+from signalbox.world import UNKNOWN_MODEL
 
-EXPECTED_OUTPUT_TOKENS = 300
-"""Answer length assumed for every model: a guess, the same for all, until measured lengths replace it."""
+Candidates = tuple[Candidate, ...]
 
-TOKENS_PER_MTOK = 1_000_000
-
-
-def expected_output_tokens(features: Features) -> int:
-    """Return the smaller of what the client reserves and `EXPECTED_OUTPUT_TOKENS`."""
-    reserved = features.output_tokens
-    return EXPECTED_OUTPUT_TOKENS if reserved is None else min(reserved, EXPECTED_OUTPUT_TOKENS)
-
-
-def expected_usd(candidate: Candidate, features: Features, prompt_tokens: int) -> float | None:
-    """Return what this request is expected to cost with a candidate; None when its price is unknown.
-
-    prompt_tokens: as this candidate counts them. They cost the input price, the expected answer the output price.
-    """
-    price = candidate.price
-    if price is None:
-        return None
-    output_tokens = expected_output_tokens(features)
-    return (prompt_tokens * price.input_usd_per_mtok + output_tokens * price.output_usd_per_mtok) / TOKENS_PER_MTOK
+FREE_USD = 1e-6  # what a free model counts as when costs are compared as ratios
+RECENT_SAMPLES = 1.0  # decayed; below it a measurement is old enough to be taken again
 
 
-def rank_cheapest(candidates: tuple[Candidate, ...], features: Features, counts: Counts) -> tuple[Candidate, ...]:
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What one request is expected to cost and to take with each candidate, worked out when it is asked for."""
+
+    case: Case
+    counts: Counts
+    route: str
+    outputs: Mapping[str, float]  # model -> expected tokens of the answer
+    prices: Mapping[str, Price | None]
+
+    @classmethod
+    def of(cls, case: Case, counts: Counts, route: str, candidates: Candidates) -> Measures:
+        world, features = case.signals.world, case.features
+        return cls(
+            case,
+            counts,
+            route,
+            {c.model: expected_output(route, c.model, features, world) for c in candidates},
+            {c.model: price_of(c, world) for c in candidates},
+        )
+
+    def usd(self, candidate: Candidate) -> float | None:
+        """Return what the request is expected to cost with a candidate; None when its price is unknown.
+
+        With the session's own model, the share of the prompt that was read from the cache last time is so again.
+        """
+        return self._usd(candidate, cached_share(self.case.signals.pin, candidate.model))
+
+    def fresh_usd(self, candidate: Candidate) -> float | None:
+        """Return the same for a session that begins with this request: what candidates are ranked by.
+
+        Whether a session's cache is worth staying for is `affinity.pays_to_leave`'s question, over all of its turns.
+        """
+        return self._usd(candidate, 0.0)
+
+    def _usd(self, candidate: Candidate, share: float) -> float | None:
+        price = self.prices[candidate.model]
+        if price is None:
+            return None
+        tokens = self.counts.count(candidate).tokens
+        return usd(price, tokens, self.outputs[candidate.model], tokens * share)
+
+    def seconds(self, candidate: Candidate) -> float | None:
+        """Return what the answer is expected to take; None when nothing was measured."""
+        state = self.case.signals.world.models.get(candidate.model, UNKNOWN_MODEL)
+        return expected_seconds(state, self.outputs[candidate.model], stream=self.case.request.scan.stream)
+
+
+def rank_cheapest(candidates: Candidates, measures: Measures) -> Candidates:
     """Return the candidates by expected cost, cheapest first; ties by name, unknown prices last."""
     if len(candidates) < 2:
         return candidates
-    counts.settle_order(candidates, expected_output_tokens(features))
+    measures.counts.settle_order(candidates, measures.prices, measures.outputs)
 
     def cost(candidate: Candidate) -> tuple[float, str]:
-        usd = expected_usd(candidate, features, counts.count(candidate).tokens)
-        return (math.inf if usd is None else usd, candidate.model)
+        expected = measures.fresh_usd(candidate)
+        return (math.inf if expected is None else expected, candidate.model)
 
     return tuple(sorted(candidates, key=cost))
 
 
-def rank_as_requested(candidates: tuple[Candidate, ...], models: tuple[str, ...]) -> tuple[Candidate, ...]:
+def rank_fastest(candidates: Candidates, measures: Measures, ranking: Ranking, leader: str | None) -> Candidates:
+    """Return the candidates by expected time; those nothing is known of last, in the order given.
+
+    leader: the model that was in front, which stays there until another is better by the policy's hysteresis.
+    """
+    return _by_score(candidates, {c.model: measures.seconds(c) for c in candidates}, ranking, leader)
+
+
+def rank_balanced(
+    candidates: Candidates, measures: Measures, ranking: Ranking, leader: str | None, balance: Balance
+) -> Candidates:
+    """Return the candidates by expected cost and time, each as a multiple of the best one's, weighted.
+
+    The score is the weighted geometric mean of the two ratios. What is not known of a candidate counts as the worst
+    ratio known of any, so it neither wins by silence nor is ruled out.
+    """
+    for candidate in candidates:
+        if measures.prices[candidate.model] is not None:
+            measures.counts.settle(candidate)
+    costs = _ratios({c.model: _not_free(measures.fresh_usd(c)) for c in candidates})
+    times = _ratios({c.model: measures.seconds(c) for c in candidates})
+    total = balance.cost + balance.latency
+    scores = {
+        model: math.exp((balance.cost * math.log(costs[model]) + balance.latency * math.log(times[model])) / total)
+        for model in costs
+    }
+    return _by_score(candidates, scores, ranking, leader)
+
+
+def _not_free(expected_usd: float | None) -> float | None:
+    return None if expected_usd is None else max(expected_usd, FREE_USD)
+
+
+def _ratios(values: Mapping[str, float | None]) -> dict[str, float]:
+    known = [value for value in values.values() if value is not None and value > 0]
+    if not known:
+        return dict.fromkeys(values, 1.0)
+    best, worst = min(known), max(known)
+    return {model: (worst if value is None else max(value, best)) / best for model, value in values.items()}
+
+
+def _by_score(
+    candidates: Candidates, scores: Mapping[str, float | None], ranking: Ranking, leader: str | None
+) -> Candidates:
+    """Sort by score, least first; unknown ones last and ties in the order given."""
+
+    def score(candidate: Candidate) -> float:
+        found = scores[candidate.model]
+        if found is None:
+            return math.inf
+        return found * (1.0 - ranking.hysteresis) if candidate.model == leader else found
+
+    return tuple(sorted(candidates, key=score))
+
+
+def rank_as_requested(candidates: Candidates, models: tuple[str, ...]) -> Candidates:
     """Return the candidates in the order of the body's `models`, which names all of them."""
     return tuple(sorted(candidates, key=lambda candidate: models.index(candidate.model)))
+
+
+def explore(candidates: Candidates, case: Case, ranking: Ranking) -> Candidate | None:
+    """Return a candidate nothing recent is known of, for the policy's share of requests; None for all others."""
+    signals = case.signals
+    if signals.dice >= ranking.explore:
+        return None
+    models = signals.world.models
+    stale = []
+    for candidate in candidates:
+        state = models.get(candidate.model, UNKNOWN_MODEL)
+        timing = state.ttft if case.request.scan.stream else state.whole
+        if timing is None or timing.samples < RECENT_SAMPLES:
+            stale.append(candidate)
+    if not stale:
+        return None
+    return stale[int(signals.dice / ranking.explore * len(stale))]
+
+
+def measured(prefer: Prefer) -> bool:
+    """Whether an order follows measurements, so that somebody has to be measured for it."""
+    return prefer in ("fastest", "balanced")

@@ -48,6 +48,7 @@ def _hint(name: str, demands: Demands) -> str:
         "models": "The body's models names none of the others.",
         "provider": "The body's provider allows none of the others.",
         "output": f"It asks for up to {features.output_tokens} tokens of output.",
+        "input": f"The prompt has {about}{features.prompt_tokens} tokens, more than they are given.",
         "context": f"The prompt has {about}{features.prompt_tokens} tokens{reserved}.",
     }
     return hints[name]

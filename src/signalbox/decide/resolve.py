@@ -50,6 +50,8 @@ class Resolver:
     default: CompiledRouter | None
     preferences: Mapping[str, CompiledRouter]  # routing_preference -> router
     unknown: Target | None
+    routers: Mapping[str, CompiledRouter]
+    candidates: Mapping[str, Candidate]
 
     def resolve(self, request: ParsedRequest) -> tuple[Target, bool]:
         """Return what the request's model stands for, and whether the unknown_model rule took it.
@@ -169,6 +171,8 @@ def compile_resolver(policy: Policy) -> Resolver:
         default=routers[policy.default_router] if policy.default_router is not None else None,
         preferences={preference: routers[name] for preference, name in policy.routing_preference.items()},
         unknown=unknown,
+        routers=routers,
+        candidates=candidates,
     )
 
 

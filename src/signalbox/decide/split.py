@@ -9,15 +9,13 @@ draft-ietf-bess-weighted-hrw.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from signalbox.decide.chance import hash_key, identity_of, uniform
 from signalbox.decide.pools import Pool, make_pool
 from signalbox.types import Candidate
-
-RESOLUTION_BITS = 53  # what a float holds exactly; (n + 0.5) / 2**53 is never 0 and never 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +29,7 @@ class Arm:
 
     def draw(self, session: bytes) -> float:
         """Return this arm's arrival time for a session: exponential with rate `weight`."""
-        digest = hashlib.blake2b(session, digest_size=8, key=self.key).digest()
-        uniform = ((int.from_bytes(digest, "big") >> (64 - RESOLUTION_BITS)) + 0.5) / 2.0**RESOLUTION_BITS
-        return -math.log(uniform) / self.weight
+        return -math.log(uniform(session, self.key)) / self.weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class Split:
         The others come last so that a session whose model cannot take a request, or fails, is served
         all the same.
         """
-        identity = session.encode("utf-8", "surrogatepass")
+        identity = identity_of(session)
         first, *others = sorted(self.arms, key=lambda arm: (arm.draw(identity), arm.candidate.model))
         rest = [*first.fallback, *(arm.candidate for arm in others)]
         return make_pool(first.candidate.model, (first.candidate,), rest)
@@ -69,8 +65,7 @@ def make_split(
                 candidates[model],
                 fallbacks[model],
                 weight,
-                # NUL cannot stand in a name, so no two pairs share a key.
-                hashlib.blake2b(f"{alias}\0{model}".encode(), digest_size=32).digest(),
+                hash_key(alias, model),
             )
             for model, weight in sorted(weights.items())
         ),

@@ -16,14 +16,16 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
 from signalbox.errors import RequestError
 from signalbox.extproc import mutate
+from signalbox.extproc.edge import Edge
 from signalbox.extproc.faults import FaultLog
 from signalbox.extproc.parse import EnvoyMessage, Facts, Phase, find_endpoint, parse_request, read_message
 from signalbox.features.extract import extract
-from signalbox.types import Case, Edit, Endpoint, Refusal, Signals
+from signalbox.types import Case, Decision, Edit, Endpoint, Refusal, Signals
 
 if TYPE_CHECKING:
     from signalbox.decide.pipeline import Pipeline
@@ -41,6 +43,7 @@ class Serving:
     pipeline: Pipeline
     policy: str  # first POLICY_DIGITS of its hash
     stream_usage: bool  # ask providers for token usage in streams
+    edge: Edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,14 @@ class Exchange:
         """Whether there is a policy to decide with."""
         return self._serving is not None
 
-    def use(self, pipeline: Pipeline, sha256: str, *, stream_usage: bool = False) -> None:
+    def use(self, pipeline: Pipeline, sha256: str, *, stream_usage: bool = False, edge: Edge | None = None) -> None:
         """Decide with another policy from the next RPC on; RPCs under way keep theirs.
 
         sha256: hash of the policy's bytes, hex. stream_usage: the policy's `gateway.stream_usage`.
+        edge: the world and the store; without one, decisions know neither.
         """
         self._faults.forget()
-        self._serving = Serving(pipeline, sha256[:POLICY_DIGITS], stream_usage)
+        self._serving = Serving(pipeline, sha256[:POLICY_DIGITS], stream_usage, edge or Edge())
 
     def answer(self, message: bytes, conversation: Conversation | None = None) -> Reply:
         """Return the reply to one message of an RPC. Never raises.
@@ -102,10 +106,11 @@ class Exchange:
                 decision_id=decision_id,
                 now_seconds=time.time(),
                 session=facts.headers.get(AFFINITY_HEADER) or decision_id,
+                dice=random(),
             )
-            case = Case(request, extract(request), signals)
-            decide = _decide if conversation is None else _decide_by_headers
-            return Reply(decide(serving, case, started_ns))
+            decision, case = serving.edge.decide(serving.pipeline, request, extract(request), signals)
+            reply = _reply if conversation is None else _reply_by_headers
+            return Reply(reply(serving, decision, case, started_ns))
         except RequestError as problem:
             refusal = problem
         except Exception as problem:  # noqa: BLE001  anything uncaught would be silence, which Envoy lets through
@@ -115,14 +120,12 @@ class Exchange:
         return Reply(mutate.refused(refusal, decision_id=decision_id, endpoint=endpoint, policy=policy))
 
 
-def _decide(serving: Serving, case: Case, started_ns: int) -> bytes:
-    decision = serving.pipeline.decide(case)
+def _reply(serving: Serving, decision: Decision, case: Case, started_ns: int) -> bytes:
     edits = _edits(serving, case)
     return mutate.decided(decision, case, edits, policy=serving.policy, decide_us=_microseconds_since(started_ns))
 
 
-def _decide_by_headers(serving: Serving, case: Case, started_ns: int) -> bytes:
-    decision = serving.pipeline.decide(case)
+def _reply_by_headers(serving: Serving, decision: Decision, case: Case, started_ns: int) -> bytes:
     edits = _edits(serving, case)
     return mutate.decided_by_headers(
         decision, case, edits, policy=serving.policy, decide_us=_microseconds_since(started_ns)

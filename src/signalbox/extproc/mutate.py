@@ -89,11 +89,10 @@ def refused(problem: RequestError, *, decision_id: str, endpoint: str, policy: s
     The body is plain text on purpose: Envoy's local_reply_config gives it OpenAI's error shape, and would
     wrap JSON a second time. endpoint: its name, or empty where the path named none.
     """
-    immediate = (
-        field(1, integer_field(1, problem.status))
-        + field(3, one_line(str(problem)))
-        + field(5, f"signalbox_{problem.code}".encode())
-    )
+    immediate = field(1, integer_field(1, problem.status))
+    if problem.retry_after_seconds is not None:
+        immediate += field(2, _set_header("retry-after", str(problem.retry_after_seconds)))
+    immediate += field(3, one_line(str(problem))) + field(5, f"signalbox_{problem.code}".encode())
     return field(_RESPONSE_IMMEDIATE, immediate) + _metadata(
         member("id", string_value(decision_id))
         + member("error", string_value(problem.code))

@@ -141,7 +141,10 @@ def test_an_explanation_shows_every_step_as_json():
         "provider": "acme",
         "prompt_tokens": case.features.prompt_tokens,
         "estimated": True,
+        "expected_output_tokens": 300,
         "expected_usd": expected,
+        "expected_seconds": None,
+        "pinned": False,
         "fallback": False,
     }
     assert shown["decision"]["chain"] == ["acme-large"]

@@ -1,0 +1,115 @@
+"""Which pool a request goes to, before anybody looks at its candidates: rollout, session, then the router itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from signalbox.decide.affinity import is_bound, is_tool_loop
+from signalbox.decide.budgets import WhenSpent
+from signalbox.decide.catalog import CompiledRouter
+from signalbox.decide.filters import FILTERS, Demands
+from signalbox.decide.pools import Pool, make_pool
+from signalbox.decide.resolve import Target
+from signalbox.decide.rollout import IN, OUT
+from signalbox.decide.split import Split
+from signalbox.decide.trace import Trace
+from signalbox.types import Candidate, Case, PinOutcome, Reason
+from signalbox.world import UNKNOWN_MODEL, CircuitState
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where a request goes and why.
+
+    pin: what affinity does about it; None when it belongs to no session. pinned: the session's model, able to serve.
+    may_leave: whether the session leaves it if that pays over the `expected_turns` a session has.
+    """
+
+    pool: Pool
+    reason: Reason
+    rule: str = ""
+    rollout: str = ""
+    pin: PinOutcome | None = None
+    pinned: Candidate | None = None
+    may_leave: bool = False
+    expected_turns: int = 1
+
+    def with_pin(self, pin: PinOutcome, reason: Reason) -> Course:
+        return replace(self, pin=pin, reason=reason)
+
+
+def take_course(
+    target: Target,
+    case: Case,
+    demands: Demands,
+    spent: tuple[WhenSpent, str] | None,
+    trace: Trace | None,
+    *,
+    is_unknown: bool,
+) -> Course:
+    """Return the course of a request to `target`. spent: what the policy wants when its budget is spent."""
+    if isinstance(target, CompiledRouter):
+        course = _through(target, case, demands, spent, trace)
+        if is_unknown and course.reason is Reason.DEFAULT:
+            course = replace(course, reason=Reason.UNKNOWN_MODEL)
+    else:
+        pool = target.pool(case.signals.session) if isinstance(target, Split) else target
+        course = Course(pool, Reason.UNKNOWN_MODEL if is_unknown else Reason.REQUESTED)
+    return course if spent is None else _economize(course, spent[0])
+
+
+def _through(
+    router: CompiledRouter, case: Case, demands: Demands, spent: tuple[WhenSpent, str] | None, trace: Trace | None
+) -> Course:
+    side = ""
+    if router.rollout is not None:
+        side = router.rollout.side(case.signals)
+        if side == OUT:
+            return Course(router.rollout.otherwise, Reason.ROLLOUT, rollout=OUT)
+    sessions, pin = router.sessions, case.signals.pin
+    outcome: PinOutcome | None = None
+    if sessions is not None and case.signals.session_key and spent is None:
+        outcome = PinOutcome.NEW
+        if pin is not None:
+            pinned = _able(router, pin.model, case, demands)
+            if trace is not None:
+                trace["affinity"] = {"model": pin.model, "able": pinned is not None, "mode": sessions.mode}
+            if pinned is not None:
+                home = router.homes[pin.model]
+                if sessions.mode == "strict" or is_tool_loop(case) or is_bound(case.request):
+                    return Course(home, Reason.AFFINITY, rollout=side, pin=PinOutcome.KEPT, pinned=pinned)
+                choice = router.choose(case, trace)
+                return Course(
+                    *choice, side, PinOutcome.KEPT, pinned, may_leave=True, expected_turns=sessions.expected_turns
+                )
+            outcome = PinOutcome.MOVED
+    pool, reason, rule = router.choose(case, trace)
+    if outcome is PinOutcome.MOVED:
+        reason = Reason.REPINNED
+    return Course(pool, reason, rule, side or (IN if router.rollout is not None else ""), outcome)
+
+
+def _able(router: CompiledRouter, model: str, case: Case, demands: Demands) -> Candidate | None:
+    """Return the session's model if it is still in the router, can take this request, and is up."""
+    home = router.homes.get(model)
+    if home is None:
+        return None
+    candidate = next(candidate for candidate in home.chain if candidate.model == model)
+    if case.signals.world.models.get(model, UNKNOWN_MODEL).circuit is CircuitState.OPEN:
+        return None
+    return candidate if all(keep((candidate,), demands) for _, keep in FILTERS) else None
+
+
+def _economize(course: Course, when_spent: WhenSpent) -> Course:
+    """Return the course of a request whose budget is spent: local models, fallbacks, or the cheapest of all."""
+    pool = course.pool
+    if when_spent == "local":
+        pool = _only(pool, tuple(c for c in pool.chain if c.is_local))
+    elif when_spent == "fallback":
+        pool = _only(pool, tuple(c for c in pool.chain if c.model not in pool.names))
+    return replace(course, pool=pool, reason=Reason.BUDGET, rule="")
+
+
+def _only(pool: Pool, candidates: tuple[Candidate, ...]) -> Pool:
+    # Without any, the pool stays as it is: a budget is the operator's wish, no wall around the provider.
+    return make_pool(pool.route, candidates) if candidates else pool

@@ -1,0 +1,90 @@
+"""What surrounds a decision that is not a plain function: the world, the dice, and the store.
+
+    pin of the session ──> decide ──> claim the session ──> hold the budgets ──> decision
+                             ^               │ somebody else was first  │ a budget is spent
+                             └───────────────┴──────────────────────────┘ decided once more, knowing that
+
+The store is asked within its time budget. When it gives no answer the decision stands as it is: that costs stickiness
+or the exactness of a budget, never a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from signalbox.decide.pipeline import Pipeline
+from signalbox.store.base import Store, StoreError
+from signalbox.types import Case, Decision, Features, ParsedRequest, PinOutcome, Signals
+from signalbox.world import NOTHING_KNOWN, Snapshot
+
+MAX_ROUNDS = 8  # one for the session and one for each limit of a policy; the rest stays unheld
+
+
+def nothing_known() -> Snapshot:
+    return NOTHING_KNOWN
+
+
+class Edge:
+    """Makes decisions with everything around them. One per worker; used by its one serving thread."""
+
+    def __init__(self, store: Store | None = None, world: Callable[[], Snapshot] = nothing_known) -> None:
+        self._store = store
+        self._world = world
+
+    def decide(
+        self, pipeline: Pipeline, request: ParsedRequest, features: Features, signals: Signals
+    ) -> tuple[Decision, Case]:
+        """Return the decision, and the case it was made of.
+
+        signals: what the caller knows; the world, the session's pin and spent budgets are filled in here.
+        Raises RequestError as `Pipeline.decide` does.
+        """
+        signals = replace(signals, world=self._world())
+        store = self._store
+        if store is None or not pipeline.needs_store:
+            case = Case(request, features, signals)
+            return pipeline.decide(case), case
+        signals, ttl_seconds = _with_pin(store, pipeline, request, signals)
+        case = Case(request, features, signals)
+        decision = pipeline.decide(case)
+        for _ in range(MAX_ROUNDS):
+            if case.signals.store:
+                break
+            try:
+                learned = self._claim(store, decision, case.signals, ttl_seconds)
+            except StoreError as fault:
+                case = replace(case, signals=replace(case.signals, store=fault.kind))
+                break
+            if learned is None:
+                break
+            case = replace(case, signals=learned)
+            decision = pipeline.decide(case)
+        return decision, case
+
+    def _claim(self, store: Store, decision: Decision, signals: Signals, ttl_seconds: int) -> Signals | None:
+        """Claim what a decision needs. Returns what was learned if it has to be made again, None if it stands."""
+        if decision.pin in (PinOutcome.NEW, PinOutcome.MOVED):
+            model = decision.chain[0].model
+            before = None if signals.pin is None else signals.pin.model
+            pin = store.claim(signals.session_key, model, ttl_seconds, instead_of=before)
+            if pin.model != model:
+                return replace(signals, pin=pin)
+        if decision.holds:
+            spent = store.hold(decision.id, decision.holds, signals.now_seconds)
+            if spent is not None:
+                return replace(signals, spent=signals.spent | {spent})
+        return None
+
+
+def _with_pin(store: Store, pipeline: Pipeline, request: ParsedRequest, signals: Signals) -> tuple[Signals, int]:
+    """Return the signals with the session and its pin, and how long a pin lives."""
+    session = pipeline.session(request)
+    if session is None:
+        return signals, 0
+    # Weights, rollouts and shifts follow the session as well, whichever way it was named.
+    signals = replace(signals, session_key=session.key, session=session.key)
+    try:
+        return replace(signals, pin=store.pin(session.key, session.ttl_seconds)), session.ttl_seconds
+    except StoreError as fault:
+        return replace(signals, store=fault.kind), session.ttl_seconds

@@ -14,6 +14,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from benchmarks.environment import describe
 from signalbox.core import scan
@@ -21,6 +22,7 @@ from signalbox.decide.pipeline import Pipeline
 from signalbox.features.extract import extract
 from signalbox.policy.schema import Policy
 from signalbox.types import Case, Endpoint, ParsedRequest, Signals
+from signalbox.world import ModelState, Pin, Snapshot, Timing
 
 WORDS = ("the", "model", "reads", "requests", "and", "answers", "with", "one", "plan", "for", "each", "route")
 TASKS = [
@@ -45,15 +47,43 @@ POLICY = Policy.model_validate(
         "routers": {
             "plain": {"tasks": TASKS, "complexity": COMPLEXITY, "default_task": "simple", "fallback": ["large"]},
             "rules": {"tasks": TASKS, "rules": KEYWORD_RULES, "complexity": COMPLEXITY, "default_task": "simple"},
+            "world": {
+                "tasks": [
+                    {**task, "prefer": prefer} for task, prefer in zip(TASKS, ("balanced", "fastest"), strict=True)
+                ],
+                "complexity": COMPLEXITY,
+                "default_task": "simple",
+                "fallback": ["large"],
+                "affinity": {"mode": "budgeted"},
+                "budget": {"usd_per_day": 50, "tokens_per_month": 1_000_000_000},
+                "slo": {"ttft_p95_ms": 1500},
+                "rollout": {"percent": 100, "otherwise": "large"},
+            },
         },
         "privacy": {"local_only": {"headers": {"x-data-class": "restricted"}}},
     }
 )
+TIMING = Timing(p50=0.4, p95=1.2, samples=50)
+STATE = ModelState(ttft=TIMING, per_token=Timing(p50=0.01, p95=0.02, samples=50), whole=TIMING)
+WORLD = Snapshot(
+    generation=7,
+    models=dict.fromkeys(("small", "medium", "large", *(f"other-{number}" for number in range(197))), STATE),
+    output_tokens={"simple": {"small": 200.0, "medium": 250.0, "large": 300.0}},
+    leaders={"world/simple": "small"},
+    shifts={"world": {"small": 0.1}},
+)
+KNOWN = {"world": WORLD, "dice": 0.5, "session_key": "0" * 32, "session": "0" * 32}
+"""What a decision in front of the world knows: 200 models, a session and its pin."""
+
+PIN = Pin("small", turns=3, input_tokens=1000, cached_tokens=900)
+
 REQUESTS = {
     "known model": "small",
     "weighted alias": "house",
     "router, complexity": "router:plain",
     "router, 10 keyword rules": "router:rules",
+    "router, everything on": "router:world",
+    "the same, session kept": "router:world",
 }
 
 
@@ -95,7 +125,10 @@ def main() -> None:
         for name, model in REQUESTS.items():
             body = make_body(model, size_bytes)
             request = ParsedRequest(Endpoint.CHAT_COMPLETIONS, body, scan(body), {"x-data-class": "public"})
-            case = Case(request, extract(request), Signals("sb-1", 0.0, "session-1"))
+            signals = Signals("sb-1", 1e9, "session-1")
+            if model == "router:world":
+                signals = replace(signals, **KNOWN, pin=PIN if "kept" in name else None)
+            case = Case(request, extract(request), signals)
             features_us = median_us(lambda request=request: extract(request), seconds)
             decide_us = median_us(lambda case=case: pipeline.decide(case), seconds)
             loads_us = median_us(lambda body=body: json.loads(body), seconds)

@@ -78,6 +78,8 @@ static bool read_part(sb_walk *w, sb_role role, content *seen) {
     } else if (sb_equals(w, &type, "file") || sb_equals(w, &type, "input_file") || sb_equals(w, &type, "document")) {
         out->files++;
         out->file_bytes += json->at - start;
+    } else if (sb_ends_with(w, &type, "thinking")) {
+        out->bound++;
     } else if (sb_ends_with(w, &type, "tool_use")) {
         out->tool_calls++;
         out->tool_call_bytes += json->at - start;
@@ -245,6 +247,9 @@ bool sb_read_message(sb_walk *w, bool is_item) {
     }
     if (sb_equals(w, &role, "tool") || sb_equals(w, &role, "function") || sb_ends_with(w, &type, "_call_output")) {
         out->tool_results++;
+    }
+    if (sb_equals(w, &type, "reasoning")) {
+        out->bound++;
     }
     if (sb_ends_with(w, &type, "_call")) {
         out->tool_calls++;

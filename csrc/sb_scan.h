@@ -101,6 +101,7 @@ typedef struct {
     uint32_t tools;
     uint32_t tool_calls;
     uint32_t tool_results;
+    uint32_t bound; /* thinking and reasoning in the history, which its maker signed or encrypted */
     uint32_t images;
     uint32_t audio;
     uint32_t files;

@@ -199,6 +199,10 @@ class Scan(Protocol):
         """Known top-level key -> bytes of its value."""
 
     @property
+    def bound(self) -> int:
+        """Blocks of thinking and items of reasoning in the history, which only their maker can read back."""
+
+    @property
     def ends_with_tool(self) -> bool:
         """The last turn holds results of tool calls."""
 

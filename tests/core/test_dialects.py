@@ -167,6 +167,36 @@ def test_responses_items_are_read_with_and_without_a_type(twin: ModuleType) -> N
     assert scan.text(last_user=True) == b"second"
 
 
+def test_thinking_and_reasoning_are_bound_to_their_maker(twin: ModuleType) -> None:
+    blocks = [{"type": "thinking", "thinking": "hm", "signature": "c2ln"}, {"type": "redacted_thinking", "data": "x"}]
+    quoted = {"type": "text", "text": '{"type": "thinking"}'}
+    anthropic = twin.scan(body(messages=[{"role": "assistant", "content": [*blocks, quoted]}]))
+    assert anthropic.bound == 2
+    responses = twin.scan(
+        body(input=[{"type": "reasoning", "encrypted_content": "x"}, {"role": "user", "content": "hi"}])
+    )
+    assert responses.bound == 1
+
+
+def test_the_last_turn_tells_whether_a_tool_speaks(twin: ModuleType) -> None:
+    asked = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "let me look"}]
+    assert twin.scan(body(messages=[*asked, {"role": "tool", "content": "42"}])).ends_with_tool
+    result = {"type": "tool_result", "tool_use_id": "1", "content": "42"}
+    reminder = {"type": "text", "text": "be brief"}
+    assert twin.scan(body(messages=[*asked, {"role": "user", "content": [result, reminder]}])).ends_with_tool
+    assert not twin.scan(body(messages=asked)).ends_with_tool
+    assert not twin.scan(body(messages=[{"role": "tool", "content": "42"}, *asked])).ends_with_tool
+
+
+def test_the_opening_ends_with_the_first_user_turn(twin: ModuleType) -> None:
+    system = {"role": "system", "content": "é\n"}
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    turns = [system, {"role": "user", "content": parts}, {"role": "assistant", "content": "three"}]
+    assert twin.scan(body(messages=turns)).opening(1000) == rb"\u00e9\n" + b"\none\ntwo"
+    assert twin.scan(body(messages=turns)).opening(4) == rb"\u00" + b"\n\n"
+    assert twin.scan(body(messages=[system])).opening(1000) == b""
+
+
 def test_a_string_input_is_one_turn_of_the_user(twin: ModuleType) -> None:
     scan = twin.scan(body(input="hello"))
     assert (scan.messages, scan.turns, scan.text(last_user=True)) == (0, 1, b"hello")

@@ -17,7 +17,7 @@ FACTS = (
     "model", "stream", "messages", "turns", "tools", "tool_calls", "tool_results", "tool_call_bytes", "images", "audio",
     "files", "image_bytes", "audio_bytes", "file_bytes", "roles",
     "token_ids", "text_bytes", "depth", "max_output_tokens", "json_schema", "members", "spans", "passages",
-    "ends_with_tool",
+    "ends_with_tool", "bound",
 )  # fmt: skip
 
 

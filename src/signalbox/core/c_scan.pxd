@@ -49,6 +49,7 @@ cdef extern from "sb_scan.h" nogil:
         uint32_t tools
         uint32_t tool_calls
         uint32_t tool_results
+        uint32_t bound
         uint32_t images
         uint32_t audio
         uint32_t files

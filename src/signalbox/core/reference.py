@@ -81,6 +81,7 @@ class Scan:
     tool_calls: int = 0
     tool_results: int = 0
     tool_call_bytes: int = 0
+    bound: int = 0
     images: int = 0
     audio: int = 0
     files: int = 0
@@ -361,6 +362,7 @@ class Walk:
         if role == Role.USER:
             self.user_turn()
         found.tool_results += role_name in ("tool", "function") or kind.endswith("_call_output")
+        found.bound += kind == "reasoning"
         if kind.endswith("_call"):
             found.tool_calls += 1
             found.tool_call_bytes += node.end - node.start
@@ -411,6 +413,7 @@ class Walk:
             found.tool_results += 1
             if content is not None and not flat:
                 self.content(content, Role.TOOL, Held(), flat=True)
+        found.bound += kind.endswith("thinking")
         found.images += kind in IMAGE_PARTS
         found.audio += kind in AUDIO_PARTS
         found.files += kind in FILE_PARTS

@@ -211,6 +211,10 @@ cdef class Scan:
         return tuple(found)
 
     @property
+    def bound(self):
+        return self.found.bound
+
+    @property
     def ends_with_tool(self):
         cdef uint32_t at = self.found.span_count
         while at > 0 and self.spans_at[at - 1].turn == self.spans_at[self.found.span_count - 1].turn:

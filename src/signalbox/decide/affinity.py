@@ -6,7 +6,6 @@ the tenant and the router. What a client wrote is never kept.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
@@ -19,12 +18,6 @@ from signalbox.world import Pin
 
 KEY_BYTES = 16
 MAX_OPENING_BYTES = 32 * 1024  # of the conversation's beginning: enough for what tells two of them apart
-
-# Thinking that its model signed, or reasoning that only its provider can decrypt: others answer 400 to it. A quotation
-# mark inside a JSON string is escaped, so no text a client quotes can look like this.
-_BOUND = re.compile(
-    rb'"type"[ \t\r\n]*:[ \t\r\n]*"(?:redacted_)?thinking"|"encrypted_content"[ \t\r\n]*:[ \t\r\n]*"|"thoughtSignature"'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +78,7 @@ def compile_sessions(name: str, router: Router, policy: Policy) -> Sessions | No
 
 def is_bound(request: ParsedRequest) -> bool:
     """Whether the history holds content that only the model or provider which made it can take back."""
-    return "previous_response_id" in request.scan.members or _BOUND.search(request.body) is not None
+    return request.scan.bound > 0 or "previous_response_id" in request.scan.members
 
 
 def is_tool_loop(case: Case) -> bool:

@@ -40,7 +40,7 @@ class Limit:
     def key(self, headers: Mapping[str, str], now: datetime) -> str:
         """Return the key this request is counted under."""
         label = now.strftime("%Y-%m-%d" if self.period == "day" else "%Y-%m")
-        key = f"{self.owner}/{self.unit}/{label}"
+        key = f"{self.unit}/{label}/{self.owner}"
         if self.header is None:
             return key
         value = headers.get(self.header, "").encode("utf-8", "surrogatepass")

@@ -14,7 +14,7 @@ from .cases import decide, make_case, make_policy, names
 from .worlds import seeing
 
 NOON = datetime(2026, 2, 28, 12, tzinfo=UTC).timestamp()
-DAY = "router/r/usd/2026-02-28"
+DAY = "usd/2026-02-28/router/r"
 
 
 def policy(when_spent: str = "reject", **more):
@@ -40,7 +40,7 @@ def test_tokens_are_held_as_prompt_and_expected_answer():
     made = policy(budget={"usd_per_day": None, "tokens_per_month": 10_000})
     decision = decide(made, at_noon())
     [hold] = decision.holds
-    assert (hold.budget, hold.limit) == ("router/r/tokens/2026-02", 10_000)
+    assert (hold.budget, hold.limit) == ("tokens/2026-02/router/r", 10_000)
     assert hold.amount == decision.counts["acme-large"].tokens + 300
 
 
@@ -50,8 +50,8 @@ def test_the_policys_budget_and_the_routers_are_both_held():
         default_router="r",
         budget={"usd_per_month": 100},
     )
-    assert [hold.budget for hold in decide(made, at_noon()).holds] == ["all/usd/2026-02", DAY]
-    assert [hold.budget for hold in decide(made, at_noon(make_case("acme-mini"))).holds] == ["all/usd/2026-02"]
+    assert [hold.budget for hold in decide(made, at_noon()).holds] == ["usd/2026-02/all", DAY]
+    assert [hold.budget for hold in decide(made, at_noon(make_case("acme-mini"))).holds] == ["usd/2026-02/all"]
 
 
 def test_each_value_of_the_header_has_a_budget_of_its_own_and_is_not_shown():
@@ -81,7 +81,7 @@ def test_a_spent_budget_refuses_until_it_renews():
 def test_a_month_renews_with_the_next_one():
     made = policy(budget={"usd_per_day": None, "usd_per_month": 9})
     with pytest.raises(RequestError) as refused:
-        decide(made, at_noon(spent=("router/r/usd/2026-02",)))
+        decide(made, at_noon(spent=("usd/2026-02/router/r",)))
     assert refused.value.retry_after_seconds == 12 * 3600
 
 
@@ -108,7 +108,7 @@ def test_where_nothing_of_the_kind_is_left_the_request_goes_on():
 
 
 def test_a_spent_budget_of_somebody_else_changes_nothing():
-    assert decide(policy(), at_noon(spent=("router/other/usd/2026-02-28",))).reason is Reason.DEFAULT
+    assert decide(policy(), at_noon(spent=("usd/2026-02-28/router/other",))).reason is Reason.DEFAULT
 
 
 def test_without_a_budget_nothing_is_held():

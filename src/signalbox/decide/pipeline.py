@@ -139,11 +139,11 @@ class Pipeline:
         chain, explored = self._order(kept, course, owner, demands, measures, spent, trace)
         if pinned is not None:
             chain, course = _with_pin(chain, pinned, course, case, measures)
+        if trace is not None:
+            trace["ranking"] = describe_ranking(chain, pool, course, measures)
         if len(chain) > self.max_attempts:
             removed.update((candidate.model, MAX_ATTEMPTS) for candidate in chain[self.max_attempts :])
             chain = chain[: self.max_attempts]
-        if trace is not None:
-            trace["ranking"] = describe_ranking(chain, pool, course, measures)
         first = chain[0]
         return Decision(
             id=case.signals.decision_id,

@@ -115,7 +115,8 @@ def _prepare(connection: sqlite3.Connection, now: float) -> None:
     # crash of the machine may damage the file, which is then begun anew; in a pod, the directory is gone then anyway.
     connection.execute("PRAGMA synchronous=OFF")
     # The tidier moves the log into the file. This is for the time when there is none.
-    connection.execute("PRAGMA wal_autocheckpoint=16000")
+    connection.execute("PRAGMA wal_autocheckpoint=4000")
+    connection.execute("PRAGMA journal_size_limit=16777216")
     connection.execute(f"PRAGMA max_page_count={MAX_PAGES}")
     if version == 0:
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT")

@@ -1,8 +1,9 @@
 """The contract of a store. `embedded` keeps everything in one file for one pod, `shared` in Redis for many.
 
 Every operation is atomic: two workers, or two pods, asking at once get one answer. Every operation may fail, and then
-raises `StoreError` within the store's time budget; whoever asked goes on without an answer. Keys are hashes or names of
-the policy, never anything a client wrote.
+raises `StoreError` within the store's time budget; whoever asked goes on without an answer. One that was late may have
+happened all the same: a hold it left behind is void at its end. Keys are hashes or names of the policy, never anything
+a client wrote.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Store(Protocol):
     """Pins, budgets and facts. One object may be used from one thread at a time."""
 
     def pin(self, session: str, ttl_seconds: int) -> Pin | None:
-        """Return a session's pin and let it live for `ttl_seconds` more."""
+        """Return a session's pin and let it live for `ttl_seconds` more, or a little longer."""
 
     def claim(self, session: str, model: str, ttl_seconds: int, *, instead_of: str | None = None) -> Pin:
         """Pin a session that has no pin, or still has `instead_of`; return the pin that holds afterwards.
@@ -45,11 +46,16 @@ class Store(Protocol):
         """Claim all holds for a request, or none. Returns the first budget whose limit is reached, None if held.
 
         A hold is granted while what was spent and is held lies below the limit, so a budget is exceeded by one hold at
-        most, however many ask at once.
+        most, however many ask at once. Holding a budget again for the same request replaces the hold.
+
+        The name of a budget ends in its period, so that one of a day, `YYYY-MM-DD`, is forgotten sooner.
         """
 
     def settle(self, request: str, amounts: Sequence[tuple[str, int]]) -> None:
-        """End a request's holds: (budget, spent amount) for each; 0 releases. Doing it twice counts once."""
+        """End a request's holds: (budget, spent amount) for each; 0 releases.
+
+        Doing it twice counts once, for `lifetimes.SETTLED_SECONDS`. What was spent counts without a hold, too.
+        """
 
     def spent(self, budget: str, now_seconds: float) -> tuple[int, int]:
         """Return what was spent of a budget, and what is held."""

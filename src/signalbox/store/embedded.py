@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from signalbox.store.base import StoreError
-from signalbox.store.embedded_file import begin_anew, is_busy, is_damage, newest, open_file
+from signalbox.store.embedded_file import OPEN_SECONDS, begin_anew, is_busy, is_damage, newest, open_file
 from signalbox.store.embedded_tidy import Tidier
 from signalbox.store.lifetimes import SETTLED_SECONDS, budget_seconds, one_each, whole
 from signalbox.world import Hold, Pin
@@ -99,7 +99,7 @@ class EmbeddedStore:
         self._rest_until = 0.0
         self._begun_anew_at = -ANEW_SECONDS
         with contextlib.suppress(StoreError):
-            self._open()
+            self._open(OPEN_SECONDS)
         self._tidier = Tidier(path, clock, self._look) if tidy else None
         if self._tidier is not None:
             self._tidier.start()
@@ -223,7 +223,7 @@ class EmbeddedStore:
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._superseded:
             self._let_go("another process began a new file")
-        connection = self._connection or self._open()
+        connection = self._connection or self._open(self._timeout_seconds)
         end = 0.0
         while True:
             try:
@@ -251,13 +251,13 @@ class EmbeddedStore:
             self._begin_anew(self._generation)
         return StoreError("down", f"{self._path}: {error}")
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, wait_seconds: float) -> sqlite3.Connection:
         if self._closed or time.monotonic() < self._rest_until:
             raise StoreError("down", f"{self._path}: {self._why}")
         for _ in range(2):
             generation = newest(self._path)[0]
             try:
-                self._connection, self._generation = open_file(self._path, self._clock())
+                self._connection, self._generation = open_file(self._path, self._clock(), wait_seconds)
             except (sqlite3.Error, OSError) as error:
                 self._why = str(error)
                 if not (isinstance(error, sqlite3.Error) and is_damage(error) and self._begin_anew(generation)):
@@ -272,7 +272,7 @@ class EmbeddedStore:
         if now - self._begun_anew_at < ANEW_SECONDS:
             return False
         try:
-            begin_anew(self._path, damaged)
+            begin_anew(self._path, damaged, self._timeout_seconds)
         except OSError:
             return False
         self._begun_anew_at = now

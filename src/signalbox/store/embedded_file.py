@@ -19,7 +19,7 @@ from signalbox.errors import SetupError
 
 SCHEMA_VERSION = 1
 OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
-OPEN_WAIT_MS = 200
+OPEN_SECONDS = 0.2  # what others that open the file are waited for, outside of requests
 MAX_PAGES = 262_144  # 1 GiB of 4 KiB pages: some five million sessions; full, the store says so and stays readable
 
 SCHEMA = """
@@ -64,14 +64,14 @@ def newest(path: Path) -> tuple[int, Path]:
     return _generation(path, max(numbers, default=0))
 
 
-def begin_anew(path: Path, damaged: int) -> None:
+def begin_anew(path: Path, damaged: int, wait_seconds: float) -> None:
     """Make the generation after `damaged` the one that counts, unless another process has done so already.
 
     The damaged file stays for whoever wants to look at it; the one before it goes.
 
-    Raises OSError if the directory cannot be written.
+    Raises OSError if the directory cannot be written, or another process held its lock for `wait_seconds`.
     """
-    with _lock(path):
+    with _lock(path, wait_seconds):
         if newest(path)[0] > damaged:
             return
         _generation(path, damaged + 1)[1].touch(mode=0o600, exist_ok=True)
@@ -81,12 +81,13 @@ def begin_anew(path: Path, damaged: int) -> None:
                 before.with_name(before.name + suffix).unlink(missing_ok=True)
 
 
-def open_file(path: Path, now: float) -> tuple[sqlite3.Connection, int]:
+def open_file(path: Path, now: float, wait_seconds: float) -> tuple[sqlite3.Connection, int]:
     """Open the newest generation and make its tables when it is empty. Returns the connection and the generation.
 
-    now: on the monotonic clock.
+    now: on the monotonic clock. wait_seconds: for others that open or write it.
 
-    Raises sqlite3.Error or OSError when it cannot be opened, or is damaged, or of another version (SQLITE_NOTADB).
+    Raises sqlite3.Error or OSError when it cannot be opened, or is damaged, or of another version (SQLITE_NOTADB), and
+    SetupError when this Python's SQLite is too old.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         wanted = ".".join(map(str, OLDEST_SQLITE))
@@ -94,10 +95,12 @@ def open_file(path: Path, now: float) -> tuple[sqlite3.Connection, int]:
             f"SQLite is version {sqlite3.sqlite_version}, expected {wanted} or newer; "
             "fix: use a newer Python build, or name a Redis server under `state.redis`"
         )
-    with _lock(path):  # two that switch a new file to its write-ahead log at once get an error instead of a wait
+    with _lock(
+        path, wait_seconds
+    ):  # two that switch a new file to its write-ahead log at once get an error instead of a wait
         number, file = newest(path)
         connection = sqlite3.connect(
-            file, timeout=OPEN_WAIT_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=64
+            file, timeout=wait_seconds, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         try:
             _prepare(connection, now)
@@ -147,10 +150,10 @@ def _boot_id() -> str:
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path, wait_seconds: float) -> Iterator[None]:
     """One process at a time; BlockingIOError after a while, because its holder may be stopped."""
     with path.with_name(path.name + ".lock").open("w") as file:
-        end = time.monotonic() + OPEN_WAIT_MS / 1000
+        end = time.monotonic() + wait_seconds
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -59,7 +59,7 @@ class Link:
     """
 
     def __init__(self, redis: Redis) -> None:
-        self._make = _maker(redis)
+        self._make = connection_maker(redis)
         self._budget_seconds = redis.timeout_ms / 1000
         self._connection: Connection | UnixDomainSocketConnection | None = None
         self._socket: socket | None = None
@@ -152,7 +152,7 @@ class Link:
                     raise reply
             except Exception as error:  # noqa: BLE001  whatever it was: without this thread, nobody would connect again
                 connection.disconnect()
-                self._why = str(error) or type(error).__name__
+                self._why = f"{type(error).__name__}: {error}"
                 self._failures += 1
                 rest = self._rest()
                 tried.set()
@@ -189,7 +189,7 @@ def _exchange(ready: socket, reader: hiredis.Reader, words: Words, deadline: flo
 def _left(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TimeoutError
+        raise TimeoutError("no answer within the time budget")
     return left
 
 
@@ -205,7 +205,8 @@ class _PasswordFile(CredentialProvider):
         return (self._username, password) if self._username else (password,)
 
 
-def _maker(redis: Redis) -> Callable[[], Connection | UnixDomainSocketConnection]:
+def connection_maker(redis: Redis) -> Callable[[], Connection | UnixDomainSocketConnection]:
+    """What makes an unconnected connection to a server, with one attempt and a second's patience for each step."""
     arguments = parse_url(redis.url)
     kind = arguments.pop("connection_class", Connection)
     username = arguments.pop("username", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import sqlite3
 import subprocess
@@ -196,6 +197,25 @@ def test_a_value_of_another_shape_is_broken(open_store: Callable[[], EmbeddedSto
     store = open_store()
     assert fault(lambda: store.hold("r", [Hold("b", 1, 9, float("nan"))], NOW)) == "broken"
     assert store.spent("b", NOW) == (0, 0)
+
+
+def test_one_that_was_stopped_while_it_opened_the_file_makes_nobody_wait(
+    path: Path, open_store: Callable[[], EmbeddedStore]
+) -> None:
+    store = open_store()
+    store.claim("s", "large", 60)
+    with path.with_name("state.sqlite.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waits = []
+        for _ in range(5):
+            store._superseded = True
+            store._rest_until = 0.0
+            begun = time.perf_counter()
+            assert fault(lambda: store.pin("s", 60)) == "down"
+            waits.append(time.perf_counter() - begun)
+    assert min(waits) < (embedded.TIMEOUT_MS + 4) / 1000
+    store._rest_until = 0.0
+    assert store.pin("s", 60) == Pin("large", 1)
 
 
 # ---------------------------------------------------------------- others that write

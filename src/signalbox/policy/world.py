@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -20,12 +21,28 @@ def _http_url(value: str) -> str:
     return value
 
 
+REDIS_URL_OPTIONS = {
+    "redis": frozenset[str](),
+    "rediss": frozenset({"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}),
+    "unix": frozenset({"db"}),
+}
+"""What may follow the `?`. The client would take much more from there, such as timeouts, which are ours to set."""
+
+
 def _redis_url(value: str) -> str:
     url = urlsplit(value)
-    if url.scheme not in ("redis", "rediss", "unix") or not (url.hostname or (url.scheme == "unix" and url.path)):
+    if url.scheme not in REDIS_URL_OPTIONS or not (url.path if url.scheme == "unix" else url.hostname):
         raise ValueError("expected redis://HOST[:PORT][/DB], rediss:// for TLS, or unix:///PATH")
     if url.password:
         raise ValueError("no password is possible here; put it into a file and name that in `password_file`")
+    options = dict(parse_qsl(url.query, keep_blank_values=True))
+    allowed = REDIS_URL_OPTIONS[url.scheme]
+    if unknown := sorted(options.keys() - allowed):
+        raise ValueError(f"unknown option {unknown[0]!r}; after {url.scheme}://…? come: {sorted(allowed) or 'none'}")
+    database = options.get("db", "") if url.scheme == "unix" else url.path.removeprefix("/")
+    if database and not re.fullmatch(r"[0-9]{1,5}", database):
+        raise ValueError("expected a number as the database, for example redis://redis:6379/0")
+    _ = url.port  # raises ValueError when it is none
     return value
 
 

@@ -46,8 +46,9 @@ fuzz: $(VENV)/.dev  ## fuzz the C kernels, trimming, token counts and the protob
 	$(MAKE) -C csrc fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, and the core; needs wrk
+bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, the stores, the core; needs wrk, redis-server
 	$(BIN)/python -m benchmarks.through_envoy $(ARGS)
+	$(BIN)/python -m benchmarks.store
 	$(MAKE) bench-core
 
 bench-core: $(VENV)/.dev  ## scanner, kernels, decision, edge and collector

@@ -20,7 +20,7 @@ from signalbox.errors import SetupError
 SCHEMA_VERSION = 1
 OLDEST_SQLITE = (3, 37)  # STRICT tables; RETURNING came with 3.35
 OPEN_SECONDS = 0.2  # what others that open the file are waited for, outside of requests
-MAX_PAGES = 262_144  # 1 GiB of 4 KiB pages: some five million sessions; full, the store says so and stays readable
+MAX_PAGES = 262_144  # 1 GiB of 4 KiB pages: some ten million sessions; full, the store says so and stays readable
 
 SCHEMA = """
 CREATE TABLE boot(id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;

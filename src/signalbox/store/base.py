@@ -48,7 +48,7 @@ class Store(Protocol):
         A hold is granted while what was spent and is held lies below the limit, so a budget is exceeded by one hold at
         most, however many ask at once. Holding a budget again for the same request replaces the hold.
 
-        The name of a budget ends in its period, so that one of a day, `YYYY-MM-DD`, is forgotten sooner.
+        A budget is named `UNIT/PERIOD/…`, so that one whose period is a day, `YYYY-MM-DD`, is forgotten sooner.
         """
 
     def settle(self, request: str, amounts: Sequence[tuple[str, int]]) -> None:

@@ -18,12 +18,12 @@ FACT_SECONDS = 366 * 86_400
 MAX_AMOUNT = 2**53
 """Nine million dollars, or nine quadrillion tokens: a number a Lua script still counts with exactly."""
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_DAY = re.compile(r"[^/]*/\d{4}-\d{2}-\d{2}(/|\Z)")
 
 
 def budget_seconds(budget: str) -> int:
-    """How long a budget is kept after it was last used: one that ends in a day, `YYYY-MM-DD`, is over soon."""
-    return DAY_BUDGET_SECONDS if _DAY.search(budget) else OTHER_BUDGET_SECONDS
+    """How long a budget is kept after it was last used: one of a day, `UNIT/YYYY-MM-DD/…`, is over soon."""
+    return DAY_BUDGET_SECONDS if _DAY.match(budget) else OTHER_BUDGET_SECONDS
 
 
 def whole(amount: int) -> int:

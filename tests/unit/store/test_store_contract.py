@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from signalbox.store.base import Store, StoreError
+from signalbox.store.lifetimes import DAY_BUDGET_SECONDS, budget_seconds
 from signalbox.world import Hold, Pin
 
 from .benches import StoreBench
@@ -181,13 +182,17 @@ def test_requests_and_budgets_with_similar_names_are_kept_apart(store: Store) ->
 
 
 def test_a_budget_of_a_day_is_forgotten_days_later_and_a_month_is_not(bench: StoreBench, store: Store) -> None:
-    for budget in ("b/2026-11-21", "b/2026-11"):
+    days = ("usd/2026-11-21/team", "tokens/2026-11-21/team/0123456789abcdef")
+    # An owner may be named after a day; its budget of a month is still one of a month.
+    months = ("usd/2026-11/team", "usd/2026-11/sale-2026-11-21", "usd/2026-11/sale/2026-11-21")
+    for budget in (*days, *months):
         store.hold("r", [held(budget)], NOW)
         store.settle("s", [(budget, 5)])
     bench.advance(2 * 86_400)
-    assert store.spent("b/2026-11-21", NOW) == (5, 10)
+    assert [store.spent(budget, NOW) for budget in (*days, *months)] == [(5, 10)] * 5
+    assert {budget_seconds(budget) for budget in days} == {DAY_BUDGET_SECONDS}
     bench.advance(30 * 86_400)
-    assert store.spent("b/2026-11", NOW)[0] == 5
+    assert [store.spent(budget, NOW)[0] for budget in months] == [5] * 3
 
 
 def test_amounts_beyond_doubles_add_up_exactly(store: Store) -> None:

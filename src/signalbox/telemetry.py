@@ -158,6 +158,18 @@ FALLBACKS = Metric(
     ("from_provider", "to_provider"),
 )
 
+# ---------------------------------------------------------------- what follows from what was measured
+
+CIRCUIT_STATE = Metric(
+    "gauge",
+    "signalbox_circuit_state",
+    "Whether a model takes requests: 0 closed, it does; 1 half open, a share tries it; 2 open, it rests.",
+    ("model", "provider"),
+)
+CIRCUIT_TRANSITIONS = Metric(
+    "counter", "signalbox_circuit_transitions_total", "Changes of circuits.", ("model", "provider", "to")
+)
+
 # ---------------------------------------------------------------- OpenTelemetry's names
 
 TOKEN_USAGE = Metric(
@@ -231,6 +243,8 @@ METRICS: tuple[Metric, ...] = (
     EXT_PROC_SECONDS,
     ATTEMPTS,
     FALLBACKS,
+    CIRCUIT_STATE,
+    CIRCUIT_TRANSITIONS,
     TOKEN_USAGE,
     REQUEST_DURATION,
     TIME_TO_FIRST_TOKEN,

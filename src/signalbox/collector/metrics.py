@@ -6,6 +6,7 @@ client library takes a lock and builds strings, which is most of the cost of an 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -13,10 +14,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from signalbox import __version__, telemetry
 from signalbox.collector.join import Exchange
+from signalbox.collector.live.circuit import Transition
 from signalbox.collector.names import Labels, Names, close, error_type, status_class
 from signalbox.collector.records import RequestRecord
 from signalbox.telemetry import AccessLog, Metric, ReloadOutcome, TokenType, UndecidedCause, WorkerState
+from signalbox.world import CircuitState
 
+_CIRCUIT_LEVELS = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
 _FACTORIES: dict[str, Any] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 
 
@@ -75,6 +79,8 @@ class Metrics:
         self._undecided = family(telemetry.UNDECIDED)
         self._attempts = family(telemetry.ATTEMPTS)
         self._fallbacks = family(telemetry.FALLBACKS)
+        self._circuit_state = family(telemetry.CIRCUIT_STATE)
+        self._circuit_transitions = family(telemetry.CIRCUIT_TRANSITIONS)
         self._decide_seconds = made[telemetry.DECIDE_SECONDS.name]
         self._ext_proc_seconds = made[telemetry.EXT_PROC_SECONDS.name]
         self._token_usage = family(telemetry.TOKEN_USAGE)
@@ -118,6 +124,16 @@ class Metrics:
     def workers(self, wanted: int, ready: int) -> None:
         self._workers.at(WorkerState.WANTED).set(wanted)
         self._workers.at(WorkerState.READY).set(ready)
+
+    def circuits(self, states: Iterable[tuple[str, str, CircuitState, float]]) -> None:
+        """Show all circuits: model, provider, state and share."""
+        self._circuit_state.clear()
+        for model, provider, state, _ in states:
+            self._circuit_state.at(model, provider).set(_CIRCUIT_LEVELS[state])
+
+    def circuit_changed(self, transition: Transition) -> None:
+        """Count one change."""
+        self._circuit_transitions.at(transition.model, transition.provider, transition.change.to).inc()
 
     def exchange(self, exchange: Exchange, labels: Labels | None, names: Names) -> None:
         """Count one request with its attempts. `labels` belong to its request, if there is one."""

@@ -5,7 +5,9 @@ from access_log_entries import attempt_entry, decision, refusal, request_entry, 
 from collector_bench import POLICY, status_message
 
 from signalbox import telemetry
+from signalbox.collector.live.circuit import Circuits
 from signalbox.policy.schema import Policy
+from signalbox.telemetry import AttemptOutcome
 
 GEN_AI = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "cloud", "gen_ai_request_model": "gpt-large"}
 
@@ -176,3 +178,16 @@ def test_everything_published_is_declared(bench):
 
     declared = {metric.name.removesuffix("_total") for metric in telemetry.METRICS}
     assert {name for name in names if not name.startswith("process_")} == declared
+
+
+def test_circuits_are_shown_as_they_are_and_their_changes_counted(bench):
+    circuits = Circuits(Policy.model_validate(POLICY))
+    for transition in circuits.attempt("qwen", AttemptOutcome.RATE_LIMITED, 30.0, 0.0):
+        bench.collector.metrics.circuit_changed(transition)
+    bench.collector.metrics.circuits(circuits.states(1.0))
+
+    assert bench.value("signalbox_circuit_state", model="qwen", provider="local") == 2
+    assert bench.value("signalbox_circuit_state", model="gpt-large", provider="cloud") == 0
+    assert bench.series("signalbox_circuit_transitions_total") == {
+        (("model", "qwen"), ("provider", "local"), ("to", "open")): 1.0
+    }

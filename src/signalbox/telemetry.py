@@ -169,6 +169,12 @@ CIRCUIT_STATE = Metric(
 CIRCUIT_TRANSITIONS = Metric(
     "counter", "signalbox_circuit_transitions_total", "Changes of circuits.", ("model", "provider", "to")
 )
+SHIFT_SHARE = Metric(
+    "gauge",
+    "signalbox_shift_share",
+    "Share of a router's sessions that moves away from a model over its limits, 0 to 1.",
+    ("router", "model"),
+)
 
 # ---------------------------------------------------------------- OpenTelemetry's names
 
@@ -245,6 +251,7 @@ METRICS: tuple[Metric, ...] = (
     FALLBACKS,
     CIRCUIT_STATE,
     CIRCUIT_TRANSITIONS,
+    SHIFT_SHARE,
     TOKEN_USAGE,
     REQUEST_DURATION,
     TIME_TO_FIRST_TOKEN,

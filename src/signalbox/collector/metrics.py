@@ -6,7 +6,7 @@ client library takes a lock and builds strings, which is most of the cost of an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -81,6 +81,7 @@ class Metrics:
         self._fallbacks = family(telemetry.FALLBACKS)
         self._circuit_state = family(telemetry.CIRCUIT_STATE)
         self._circuit_transitions = family(telemetry.CIRCUIT_TRANSITIONS)
+        self._shift_share = family(telemetry.SHIFT_SHARE)
         self._decide_seconds = made[telemetry.DECIDE_SECONDS.name]
         self._ext_proc_seconds = made[telemetry.EXT_PROC_SECONDS.name]
         self._token_usage = family(telemetry.TOKEN_USAGE)
@@ -134,6 +135,13 @@ class Metrics:
     def circuit_changed(self, transition: Transition) -> None:
         """Count one change."""
         self._circuit_transitions.at(transition.model, transition.provider, transition.change.to).inc()
+
+    def shifts(self, shares: Mapping[str, Mapping[str, float]]) -> None:
+        """Show all shifts: router -> model -> share."""
+        self._shift_share.clear()
+        for router, models in shares.items():
+            for model, share in models.items():
+                self._shift_share.at(router, model).set(share)
 
     def exchange(self, exchange: Exchange, labels: Labels | None, names: Names) -> None:
         """Count one request with its attempts. `labels` belong to its request, if there is one."""

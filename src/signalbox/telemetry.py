@@ -175,6 +175,15 @@ SHIFT_SHARE = Metric(
     "Share of a router's sessions that moves away from a model over its limits, 0 to 1.",
     ("router", "model"),
 )
+ROLLOUT_SHARE = Metric(
+    "gauge",
+    "signalbox_rollout_share",
+    "Share of the sessions a router's rollout has reached, 0 to 1; 0 when it was rolled back.",
+    ("router",),
+)
+ROLLBACKS = Metric(
+    "counter", "signalbox_rollbacks_total", "Rollouts taken back, by the limit they broke.", ("router", "reason")
+)
 
 # ---------------------------------------------------------------- OpenTelemetry's names
 
@@ -252,6 +261,8 @@ METRICS: tuple[Metric, ...] = (
     CIRCUIT_STATE,
     CIRCUIT_TRANSITIONS,
     SHIFT_SHARE,
+    ROLLOUT_SHARE,
+    ROLLBACKS,
     TOKEN_USAGE,
     REQUEST_DURATION,
     TIME_TO_FIRST_TOKEN,

@@ -15,10 +15,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from signalbox import __version__, telemetry
 from signalbox.collector.join import Exchange
 from signalbox.collector.live.circuit import Transition
+from signalbox.collector.live.rollout import RolledBack
 from signalbox.collector.names import Labels, Names, close, error_type, status_class
 from signalbox.collector.records import RequestRecord
 from signalbox.telemetry import AccessLog, Metric, ReloadOutcome, TokenType, UndecidedCause, WorkerState
-from signalbox.world import CircuitState
+from signalbox.world import CircuitState, RolloutState
 
 _CIRCUIT_LEVELS = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
 _FACTORIES: dict[str, Any] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
@@ -82,6 +83,8 @@ class Metrics:
         self._circuit_state = family(telemetry.CIRCUIT_STATE)
         self._circuit_transitions = family(telemetry.CIRCUIT_TRANSITIONS)
         self._shift_share = family(telemetry.SHIFT_SHARE)
+        self._rollout_share = family(telemetry.ROLLOUT_SHARE)
+        self._rollbacks = family(telemetry.ROLLBACKS)
         self._decide_seconds = made[telemetry.DECIDE_SECONDS.name]
         self._ext_proc_seconds = made[telemetry.EXT_PROC_SECONDS.name]
         self._token_usage = family(telemetry.TOKEN_USAGE)
@@ -142,6 +145,16 @@ class Metrics:
         for router, models in shares.items():
             for model, share in models.items():
                 self._shift_share.at(router, model).set(share)
+
+    def rollouts(self, states: Mapping[str, RolloutState]) -> None:
+        """Show all rollouts, by router."""
+        self._rollout_share.clear()
+        for router, state in states.items():
+            self._rollout_share.at(router).set(state.share)
+
+    def rolled_back(self, event: RolledBack) -> None:
+        """Count one rollback."""
+        self._rollbacks.at(event.router, event.reason).inc()
 
     def exchange(self, exchange: Exchange, labels: Labels | None, names: Names) -> None:
         """Count one request with its attempts. `labels` belong to its request, if there is one."""

@@ -6,8 +6,10 @@ from collector_bench import POLICY, status_message
 
 from signalbox import telemetry
 from signalbox.collector.live.circuit import Circuits
+from signalbox.collector.live.rollout import RollbackReason, RolledBack
 from signalbox.policy.schema import Policy
 from signalbox.telemetry import AttemptOutcome
+from signalbox.world import RolloutState
 
 GEN_AI = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": "cloud", "gen_ai_request_model": "gpt-large"}
 
@@ -191,3 +193,22 @@ def test_circuits_are_shown_as_they_are_and_their_changes_counted(bench):
     assert bench.series("signalbox_circuit_transitions_total") == {
         (("model", "qwen"), ("provider", "local"), ("to", "open")): 1.0
     }
+
+
+def test_shares_of_shifts_and_rollouts_are_shown_while_there_are_any(bench):
+    metrics = bench.collector.metrics
+    metrics.shifts({"coding": {"qwen": 0.25}})
+    metrics.rollouts({"coding": RolloutState(0.5)})
+    assert bench.value("signalbox_shift_share", router="coding", model="qwen") == 0.25
+    assert bench.value("signalbox_rollout_share", router="coding") == 0.5
+
+    metrics.shifts({})
+    metrics.rollouts({"coding": RolloutState(0.0, "cost")})
+    assert bench.value("signalbox_shift_share", router="coding", model="qwen") is None
+    assert bench.value("signalbox_rollout_share", router="coding") == 0
+
+
+def test_a_rollback_is_counted_with_its_reason(bench):
+    bench.collector.metrics.rolled_back(RolledBack("coding", RollbackReason.COST, 0.3, 0.1, 2.0, 60, 400.0, 300.0))
+
+    assert bench.value("signalbox_rollbacks_total", router="coding", reason="cost") == 1

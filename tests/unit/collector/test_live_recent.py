@@ -28,8 +28,9 @@ def test_what_is_older_than_the_window_counts_no_more():
     for second in range(100):
         for _ in range(5):
             recent.add(9.0 if second < 50 else 1.0, float(second))
+        if second == 50 + WINDOW_SECONDS // 2:
+            assert recent.p95(float(second))[0] == 9
 
-    assert recent.p95(50 + WINDOW_SECONDS / 2)[0] == 9
     assert recent.p95(99.0) == (1, 5 * (WINDOW_SECONDS + 1))
 
 
@@ -40,6 +41,7 @@ def test_where_requests_are_rare_the_newest_few_count_until_they_are_too_old():
 
     assert recent.p95(177.0) == (58, FEWEST)
     assert recent.p95(177.0 + OLDEST_SECONDS - 3) == (59, 2)
+    assert recent.p95(177.0 + OLDEST_SECONDS) == (59, 1)
     assert recent.p95(178.0 + OLDEST_SECONDS) is None
 
 

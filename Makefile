@@ -60,6 +60,7 @@ bench-core: $(VENV)/.dev  ## scanner, kernels, decision, edge and collector
 	$(BIN)/python -m benchmarks.decide
 	$(BIN)/python -m benchmarks.edge
 	$(BIN)/python -m benchmarks.collector
+	$(BIN)/python -m benchmarks.steering --plot docs/plots
 
 proto: $(VENV)/.dev  ## regenerate src/signalbox/_pb
 	$(BIN)/python -m grpc_tools.protoc --proto_path=signalbox/_pb=proto --python_out=src --pyi_out=src signalbox/_pb/token_usage.proto

@@ -72,6 +72,23 @@ class AccessLog(StrEnum):
     OTHER = "other"
 
 
+class SourceOutcome(StrEnum):
+    """What came of asking somebody else: a Prometheus server, or a price list on the web."""
+
+    UPDATED = "updated"  # a good answer, taken
+    PARTIAL = "partial"  # taken, but for figures that make no sense
+    EMPTY = "empty"  # well-formed, with nothing in it to take
+    ABSURD = "absurd"  # well-formed, and nothing in it makes sense
+    UNREACHABLE = "unreachable"  # no connection, or it broke
+    TIMEOUT = "timeout"
+    STATUS = "status"  # an HTTP status other than 200
+    TOO_LARGE = "too_large"
+    UNREADABLE = "unreadable"  # not JSON, or not of the expected shape
+    NOT_KEPT = "not_kept"  # taken, but the file for the next start could not be written
+    NO_TOKEN = "no_token"  # its token file cannot be read
+    FAILED = "failed"  # anything else: a defect
+
+
 OPERATION_BY_ENDPOINT = {
     "chat_completions": "chat",
     "completions": "text_completion",
@@ -249,6 +266,23 @@ LOG_LINES_DROPPED = Metric(
     "Log lines lost because standard output was closed or too slow.",
 )
 
+# ---------------------------------------------------------------- what others measured
+
+PROMETHEUS_QUERIES = Metric(
+    "counter", "signalbox_prometheus_queries_total", "Queries sent to Prometheus, by what came of each.", ("outcome",)
+)
+PROMETHEUS_AGE = Metric(
+    "gauge",
+    "signalbox_prometheus_age_seconds",
+    "Time since the stalest of the policy's queries was answered; infinite for one that never was.",
+)
+PRICE_SOURCE_UPDATES = Metric(
+    "counter",
+    "signalbox_price_source_updates_total",
+    "Requests for a price list on the web, by what came of each.",
+    ("source", "outcome"),
+)
+
 METRICS: tuple[Metric, ...] = (
     REQUESTS,
     DECISIONS,
@@ -276,6 +310,9 @@ METRICS: tuple[Metric, ...] = (
     ACCESS_LOG_ENTRIES,
     ACCESS_LOG_UNREADABLE,
     LOG_LINES_DROPPED,
+    PROMETHEUS_QUERIES,
+    PROMETHEUS_AGE,
+    PRICE_SOURCE_UPDATES,
 )
 
 LOG_FIELDS: dict[str, str] = {

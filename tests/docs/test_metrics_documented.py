@@ -47,7 +47,7 @@ def test_a_metric_follows_the_naming_rules(metric):
 
 @pytest.mark.parametrize("values", [telemetry.UndecidedCause, telemetry.AttemptOutcome, Reason, telemetry.TokenType,
                                     telemetry.ReloadOutcome, telemetry.WorkerState, telemetry.AccessLog, CircuitState,
-                                    RollbackReason])  # fmt: skip
+                                    RollbackReason, telemetry.SourceOutcome])  # fmt: skip
 def test_every_value_of_a_label_is_documented(values):
     assert {value for value in values if f"`{value}`" not in TEXT} == set()
 

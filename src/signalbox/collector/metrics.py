@@ -6,7 +6,7 @@ client library takes a lock and builds strings, which is most of the cost of an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +18,7 @@ from signalbox.collector.live.circuit import Transition
 from signalbox.collector.live.rollout import RolledBack
 from signalbox.collector.names import Labels, Names, close, error_type, status_class
 from signalbox.collector.records import RequestRecord
-from signalbox.telemetry import AccessLog, Metric, ReloadOutcome, TokenType, UndecidedCause, WorkerState
+from signalbox.telemetry import AccessLog, Metric, ReloadOutcome, SourceOutcome, TokenType, UndecidedCause, WorkerState
 from signalbox.world import CircuitState, RolloutState
 
 _CIRCUIT_LEVELS = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
@@ -98,6 +98,9 @@ class Metrics:
         self._unreadable = made[telemetry.ACCESS_LOG_UNREADABLE.name]
         self.worker_restarts = Total(made[telemetry.WORKER_RESTARTS.name])
         self.log_lines_dropped = Total(made[telemetry.LOG_LINES_DROPPED.name])
+        self._prometheus_queries = family(telemetry.PROMETHEUS_QUERIES)
+        self._prometheus_age = made[telemetry.PROMETHEUS_AGE.name]
+        self._price_source_updates = family(telemetry.PRICE_SOURCE_UPDATES)
         reloads = family(telemetry.POLICY_RELOADS)
         self.reloads = {outcome: Total(reloads.at(outcome)) for outcome in ReloadOutcome}
         made[telemetry.BUILD_INFO.name].labels(__version__).set(1)
@@ -155,6 +158,18 @@ class Metrics:
     def rolled_back(self, event: RolledBack) -> None:
         """Count one rollback."""
         self._rollbacks.at(event.router, event.reason).inc()
+
+    def prometheus_query(self, outcome: SourceOutcome) -> None:
+        """Count one query."""
+        self._prometheus_queries.at(outcome).inc()
+
+    def prometheus_age(self, seconds: Callable[[], float]) -> None:
+        """Let the age be asked for whenever somebody reads the metrics."""
+        self._prometheus_age.set_function(seconds)
+
+    def price_source(self, place: int, outcome: SourceOutcome) -> None:
+        """Count one request for a price list. place: in the policy's `prices.sources`."""
+        self._price_source_updates.at(str(place), outcome).inc()
 
     def exchange(self, exchange: Exchange, labels: Labels | None, names: Names) -> None:
         """Count one request with its attempts. `labels` belong to its request, if there is one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 
 from signalbox.decide.course import Course
 from signalbox.decide.pools import Pool
@@ -39,7 +38,7 @@ def describe(decision: Decision) -> Trace:
 
 def describe_features(features: Features) -> Trace:
     """Return every feature as JSON-able data."""
-    told = asdict(features)
+    told = features._asdict()
     told["modalities"] = sorted(modality.value for modality in features.modalities)
     told["complexity"] = None if math.isnan(features.complexity) else features.complexity
     told["scripts"] = dict(features.scripts)

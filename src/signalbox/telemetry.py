@@ -89,6 +89,19 @@ class SourceOutcome(StrEnum):
     FAILED = "failed"  # anything else: a defect
 
 
+class PushOutcome(StrEnum):
+    OK = "ok"
+    FAILED = "failed"
+
+
+class StoreFault(StrEnum):
+    """Why the store gave no answer, as `store.base.StoreError` has it."""
+
+    LATE = "late"  # over its time budget
+    DOWN = "down"  # no connection, or resting after failures
+    BROKEN = "broken"  # an answer nobody can read
+
+
 OPERATION_BY_ENDPOINT = {
     "chat_completions": "chat",
     "completions": "text_completion",
@@ -202,6 +215,27 @@ ROLLBACKS = Metric(
     "counter", "signalbox_rollbacks_total", "Rollouts taken back, by the limit they broke.", ("router", "reason")
 )
 
+# ---------------------------------------------------------------- sessions and comparisons
+
+AFFINITY = Metric(
+    "counter",
+    "signalbox_affinity_total",
+    "Requests of sessions, by what affinity did.",
+    ("router", "outcome"),
+)
+SHADOW_DECISIONS = Metric(
+    "counter",
+    "signalbox_shadow_decisions_total",
+    "Decisions that a shadow made as well: the model decided for, and the shadow's.",
+    ("router", "model", "shadow_model"),
+)
+STORE_FAULTS = Metric(
+    "counter",
+    "signalbox_store_faults_total",
+    "Requests decided without an answer of the store.",
+    ("kind",),
+)
+
 # ---------------------------------------------------------------- OpenTelemetry's names
 
 TOKEN_USAGE = Metric(
@@ -283,6 +317,10 @@ PRICE_SOURCE_UPDATES = Metric(
     ("source", "outcome"),
 )
 
+METRICS_PUSHES = Metric(
+    "counter", "signalbox_metrics_pushes_total", "Pushes of the metrics to a Pushgateway.", ("outcome",)
+)
+
 METRICS: tuple[Metric, ...] = (
     REQUESTS,
     DECISIONS,
@@ -297,6 +335,9 @@ METRICS: tuple[Metric, ...] = (
     SHIFT_SHARE,
     ROLLOUT_SHARE,
     ROLLBACKS,
+    AFFINITY,
+    SHADOW_DECISIONS,
+    STORE_FAULTS,
     TOKEN_USAGE,
     REQUEST_DURATION,
     TIME_TO_FIRST_TOKEN,
@@ -313,6 +354,7 @@ METRICS: tuple[Metric, ...] = (
     PROMETHEUS_QUERIES,
     PROMETHEUS_AGE,
     PRICE_SOURCE_UPDATES,
+    METRICS_PUSHES,
 )
 
 LOG_FIELDS: dict[str, str] = {

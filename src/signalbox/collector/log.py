@@ -27,13 +27,17 @@ _BROKEN = (AttemptOutcome.CUT, AttemptOutcome.TIMEOUT)  # the client may have se
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
+LEVELS = {"info": 0, "warning": 1, "error": 2}
+"""How much each level matters; a policy's `log_level` leaves out what matters less."""
+
+
 def request_line(exchange: Exchange, request: RequestRecord, labels: Labels) -> bytes:
     """Return the log line of one request, newline included. Fields without a value are left out."""
     verdict = request.verdict or _NO_VERDICT
     usage = request.usage
     fields: dict[str, Any] = {
         "time": _rfc3339(request.ended_seconds),
-        "level": _level(exchange, request),
+        "level": request_level(exchange, request),
         "event": "request",
         "id": verdict.id,
         "request_id": request.request_id,
@@ -68,6 +72,14 @@ def request_line(exchange: Exchange, request: RequestRecord, labels: Labels) -> 
     return encode_line({name: value for name, value in fields.items() if value is not None and value != ""})
 
 
+def request_level(exchange: Exchange, request: RequestRecord) -> str:
+    """Return the level of a request's line: a warning when the client got no whole answer, or a 5xx."""
+    if request.client_gone:
+        return "info"  # nothing went wrong here
+    is_broken = bool(exchange.attempts) and exchange.attempts[-1].outcome in _BROKEN
+    return "warning" if is_broken or request.status is None or request.status >= 500 else "info"
+
+
 def event_line(event: str, **facts: str | int | float) -> bytes:
     """Return a warning about the collector's own work."""
     return encode_line({"time": _rfc3339(None), "level": "warning", "event": event, **facts})
@@ -75,13 +87,6 @@ def event_line(event: str, **facts: str | int | float) -> bytes:
 
 def encode_line(fields: dict[str, Any]) -> bytes:
     return _ENCODER.encode(fields).encode() + b"\n"
-
-
-def _level(exchange: Exchange, request: RequestRecord) -> str:
-    if request.client_gone:
-        return "info"  # nothing went wrong here
-    is_broken = bool(exchange.attempts) and exchange.attempts[-1].outcome in _BROKEN
-    return "warning" if is_broken or request.status is None or request.status >= 500 else "info"
 
 
 def _rfc3339(epoch_seconds: float | None) -> str:

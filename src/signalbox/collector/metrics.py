@@ -16,9 +16,19 @@ from signalbox import __version__, telemetry
 from signalbox.collector.join import Exchange
 from signalbox.collector.live.circuit import Transition
 from signalbox.collector.live.rollout import RolledBack
+from signalbox.collector.marks import Marks
 from signalbox.collector.names import Labels, Names, close, error_type, status_class
 from signalbox.collector.records import RequestRecord
-from signalbox.telemetry import AccessLog, Metric, ReloadOutcome, SourceOutcome, TokenType, UndecidedCause, WorkerState
+from signalbox.telemetry import (
+    AccessLog,
+    Metric,
+    PushOutcome,
+    ReloadOutcome,
+    SourceOutcome,
+    TokenType,
+    UndecidedCause,
+    WorkerState,
+)
 from signalbox.world import CircuitState, RolloutState
 
 _CIRCUIT_LEVELS = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
@@ -101,6 +111,9 @@ class Metrics:
         self._prometheus_queries = family(telemetry.PROMETHEUS_QUERIES)
         self._prometheus_age = made[telemetry.PROMETHEUS_AGE.name]
         self._price_source_updates = family(telemetry.PRICE_SOURCE_UPDATES)
+        self.marks = Marks(family)
+        pushes = family(telemetry.METRICS_PUSHES)
+        self.pushes = {outcome: Total(pushes.at(outcome)) for outcome in PushOutcome}
         reloads = family(telemetry.POLICY_RELOADS)
         self.reloads = {outcome: Total(reloads.at(outcome)) for outcome in ReloadOutcome}
         made[telemetry.BUILD_INFO.name].labels(__version__).set(1)

@@ -54,6 +54,7 @@ async def run_collector(socket_path: str, api_host: str, api_port: int, control_
             ending.push_async_callback(api.cleanup)
             log.start()
             ending.callback(log.close)
+            ending.callback(collector.close)
             ending.callback(collector.drain)
             receiver = await start_receiver(collector, socket_path)
             ending.push_async_callback(receiver.stop, 0)

@@ -9,17 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from signalbox.collector.join import Exchange, Joiner
-from signalbox.collector.log import LogWriter, event_line, request_line
+from signalbox.collector.log import LEVELS, LogWriter, event_line, request_level, request_line
 from signalbox.collector.metrics import Metrics
 from signalbox.collector.names import Names
+from signalbox.collector.push import Pusher
 from signalbox.collector.records import AttemptRecord, RequestRecord
 from signalbox.policy.schema import Policy
 from signalbox.telemetry import AccessLog, ReloadOutcome
 
-UNREADABLE_LOG_SECONDS = 60.0  # one line a minute is enough to look at the counter
+WARNING_SECONDS = 60.0  # one line a minute of each kind is enough to look at the counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +81,25 @@ class Collector:
         self.metrics = metrics
         self._log = log
         self._clock = clock
+        self._pusher = Pusher(metrics.registry)
         self._joiner = Joiner()
         self._policy_names = Names()
         self._names = Names()  # those and the previous policy's
         self._status: Status | None = None
-        self._unreadable_logged_seconds: float | None = None
+        self._log_level = LEVELS["info"]
+        self._warned_seconds: dict[str, float] = {}
 
     # ------------------------------------------------------------------ from the supervisor
 
     def apply_policy(self, policy: Policy, sha256: str) -> None:
-        """Take the names of a new policy; what was decided by the one before keeps its names."""
+        """Take the names of a new policy, and what it says of logs and pushes.
+
+        What was decided by the one before keeps its names.
+        """
         names = Names.of(policy)
         self._names, self._policy_names = names | self._policy_names, names
+        self._log_level = LEVELS[policy.telemetry.log_level]
+        self._pusher.use(policy.telemetry.push)
 
     def apply_status(self, message: Mapping[str, Any]) -> None:
         """Take a message of type `status`; see `signalbox.control`. Raises KeyError if it lacks something."""
@@ -118,10 +127,7 @@ class Collector:
     def unreadable(self, log: AccessLog, problem: Exception) -> None:
         """Count something that could not be read, and say so once in a while, without its text."""
         self.metrics.unreadable()
-        last, now = self._unreadable_logged_seconds, self._clock()
-        if last is None or now - last >= UNREADABLE_LOG_SECONDS:
-            self._unreadable_logged_seconds = now
-            self._log.write(event_line("access_log_unreadable", log=log, problem=type(problem).__name__))
+        self._warn("access_log_unreadable", log=log, problem=type(problem).__name__)
 
     # ------------------------------------------------------------------ time
 
@@ -129,18 +135,39 @@ class Collector:
         """Let go of what has waited too long; to be called a few times a second."""
         self._finish(self._joiner.expire(self._clock()))
         self.metrics.log_lines_dropped.set(self._log.dropped)
+        for result, pushes in self._pusher.counts.items():
+            self.metrics.pushes[result].set(pushes)
+        if problem := self._pusher.take_problem():
+            self._warn("metrics_push_failed", problem=problem)
 
     def drain(self) -> None:
         """Count and log everything that still waits for its other half."""
         self._finish(self._joiner.drain())
+
+    def close(self) -> None:
+        """Bring the last figures to the gateway, within a few seconds."""
+        self.tick()
+        self._pusher.close()
 
     def _finish(self, exchanges: Iterable[Exchange]) -> None:
         for exchange in exchanges:
             request = exchange.request
             labels = None if request is None else self._names.labels(request)
             self.metrics.exchange(exchange, labels, self._names)
-            if request is not None and labels is not None:
+            if request is None or labels is None:
+                continue
+            record = request.verdict
+            if record is not None:
+                self.metrics.marks.count(record, self._names)
+            if LEVELS[request_level(exchange, request)] >= self._log_level:
                 self._log.write(request_line(exchange, request, labels))
+
+    def _warn(self, event: str, **facts: str | int | float) -> None:
+        """Say once in a while that something of this kind happens."""
+        now = self._clock()
+        if LEVELS["warning"] >= self._log_level and now - self._warned_seconds.get(event, -inf) >= WARNING_SECONDS:
+            self._warned_seconds[event] = now
+            self._log.write(event_line(event, **facts))
 
     # ------------------------------------------------------------------ for the API
 

@@ -5,11 +5,15 @@ import os
 import re
 import time
 
+import pytest
 from access_log_entries import DECISION_ID, REQUEST_ID, attempt_entry, decision, refusal, request_entry, unrouted_entry
+from collector_bench import POLICY
 
 from signalbox import telemetry
 from signalbox.collector import log
 from signalbox.collector.log import LogWriter
+from signalbox.policy.schema import Policy
+from signalbox.telemetry import AccessLog
 
 
 def test_a_routed_request_is_one_line_with_everything_an_operator_asks_for(bench):
@@ -198,3 +202,31 @@ def test_dropped_lines_are_counted(bench):
     bench.later(1)
 
     assert bench.value("signalbox_log_lines_dropped_total") == 7
+
+
+def at_level(bench, level: str) -> list[tuple[str, str]]:
+    """(event, level) of what is logged for a good request, a broken one and an odd entry."""
+    policy = {**POLICY, "telemetry": {"log_level": level}}
+    bench.collector.apply_policy(Policy.model_validate(policy), "1" * 64)
+    bench.requests(request_entry(metadata=decision(), attempts=0), unrouted_entry(503, "direct_response"))
+    bench.receiver.take(b"\xff\xff", AccessLog.OTHER)
+    return [(line["event"], line["level"]) for line in bench.log.lines]
+
+
+@pytest.mark.parametrize(
+    ("level", "lines"),
+    [
+        ("info", [("request", "info"), ("request", "warning"), ("access_log_unreadable", "warning")]),
+        ("warning", [("request", "warning"), ("access_log_unreadable", "warning")]),
+        ("error", []),
+    ],
+)
+def test_a_log_level_leaves_out_what_matters_less_and_the_metrics_count_it_all(bench, level, lines):
+    assert at_level(bench, level) == lines
+    assert sum(bench.series("signalbox_requests_total").values()) == 2
+    assert bench.value("signalbox_log_lines_dropped_total") == 0
+
+
+def test_the_log_level_changes_with_the_policy(bench):
+    at_level(bench, "error")
+    assert len(at_level(bench, "info")) == 3

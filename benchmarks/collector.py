@@ -1,10 +1,11 @@
 """How many access log entries can one collector take in a second, on one core?
 
-    python benchmarks/collector.py [--requests N]
+    python -m benchmarks.collector [--requests N]
 
 Feeds messages as Envoy sends them (a batch of requests, and their attempts on another stream) through
 the receiver: parse, join, count, format the log line. Every third request fell back once. Log lines are
-written to /dev/null. Prints entries and requests per second of CPU time, and the time of one scrape.
+written to /dev/null. Then once more with all that a worker may say in its record, and once more with a journal,
+in a directory that is removed again. Prints entries and requests per second of CPU time, and the time of one scrape.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import argparse
 import platform
 import random
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import google.protobuf
 import prometheus_client
@@ -25,7 +28,7 @@ from signalbox.collector.metrics import Metrics
 from signalbox.collector.receiver import Receiver
 from signalbox.collector.state import Collector
 from signalbox.policy.schema import Policy
-from signalbox.telemetry import AccessLog
+from signalbox.telemetry import AccessLog, JournalOutcome
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit" / "collector"))
 from access_log_entries import attempt_entry, attempt_start, decision, message, request_entry
@@ -44,7 +47,26 @@ routers: {coding: {models: [gpt-large], tasks: [{name: bug-fixing, models: [gpt-
 """
 
 
-def batches(requests: int) -> list[tuple[bytes, bytes]]:
+FEATURES = (*(12.0,) * 27, 0.25, 0.1, 0.0, 1.0, *(0.0,) * 10)
+
+
+def said(request_id: str, with_everything: bool) -> dict[str, Any]:
+    """What a worker says of a request."""
+    if not with_everything:
+        return decision()
+    return decision(
+        id=f"sb-{request_id[:24]}",
+        expected_usd=0.000062,
+        expected_output=300,
+        session=request_id[:16],
+        pin="kept",
+        shadow=("bug-fixing", "gpt-small"),
+        world=7,
+        features=FEATURES,
+    )
+
+
+def batches(requests: int, with_everything: bool) -> list[tuple[bytes, bytes]]:
     """Return (attempts, requests) messages; ids are random, everything else repeats."""
     dice = random.Random(SEED)
     made = []
@@ -58,7 +80,12 @@ def batches(requests: int) -> list[tuple[bytes, bytes]]:
             last = "spare" if fell_back else "cloud"
             tried += [attempt_start(last, request_id), attempt_entry(last, request_id=request_id)]
             ended.append(
-                request_entry(metadata=decision(), attempts=1 + fell_back, cluster=last, request_id=request_id)
+                request_entry(
+                    metadata=said(request_id, with_everything),
+                    attempts=1 + fell_back,
+                    cluster=last,
+                    request_id=request_id,
+                )
             )
         made.append((message("attempt", *tried), message("request", *ended)))
     return made
@@ -68,14 +95,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--requests", type=int, default=10_000, metavar="N")
     requests = parser.parse_args().requests
+    policy = yaml.safe_load(POLICY)
+    measure("as it was", batches(requests, with_everything=False), policy)
+    messages = batches(requests, with_everything=True)
+    measure("with all a worker may say", messages, policy)
+    with tempfile.TemporaryDirectory() as directory:
+        measure("and with a journal", messages, {**policy, "journal": {"directory": directory}})
+    print(f"Python {platform.python_version()}, protobuf {google.protobuf.__version__}, {_cpu()}, seed {SEED}")
 
+
+def measure(title: str, messages: list[tuple[bytes, bytes]], policy: dict[str, Any]) -> None:
+    """Feed one collector, and print what it took."""
     with Path("/dev/null").open("wb") as nowhere:
         log = LogWriter(nowhere.fileno())
         collector = Collector(Metrics(), log)
-        collector.apply_policy(Policy.model_validate(yaml.safe_load(POLICY)), "00" * 32)
+        collector.apply_policy(Policy.model_validate(policy), "00" * 32)
         receiver = Receiver(collector)
         log.start()
-        messages = batches(requests)
         for attempts, ended in messages[:20]:  # label children, caches
             receiver.take(attempts, AccessLog.OTHER)
             receiver.take(ended, AccessLog.OTHER)
@@ -85,6 +121,7 @@ def main() -> None:
         for attempts, ended in messages:
             receiver.take(attempts, AccessLog.OTHER)
             receiver.take(ended, AccessLog.OTHER)
+        collector.journal.writer.close()
         seconds = time.process_time() - started
         entries = _entries(collector) - entries_before
         log.close()
@@ -94,10 +131,11 @@ def main() -> None:
         scrape_ms = (time.process_time() - started) * 1e3
 
     requests = len(messages) * BATCH
-    print(f"{requests / seconds:,.0f} requests/s, {entries / seconds:,.0f} entries/s of CPU time, log thread included")
+    lines = collector.journal.writer.counts[JournalOutcome.WRITTEN]
+    print(f"{title}: {lines:,} lines of the journal")
+    print(f"{requests / seconds:,.0f} requests/s, {entries / seconds:,.0f} entries/s of CPU time, threads included")
     print(f"{seconds / requests * 1e6:.0f} us per request, {seconds / entries * 1e6:.0f} us per entry")
-    print(f"{scrape_ms:.1f} ms per scrape of {len(text):,} bytes; {log.dropped} log lines dropped")
-    print(f"Python {platform.python_version()}, protobuf {google.protobuf.__version__}, {_cpu()}, seed {SEED}")
+    print(f"{scrape_ms:.1f} ms per scrape of {len(text):,} bytes; {log.dropped} log lines dropped\n")
 
 
 def _cpu() -> str:

@@ -88,6 +88,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     route.set_defaults(command=_route)
 
+    journal = commands.add_parser("journal", help="say what a journal holds: shares, cost, feedback")
+    journal.add_argument("--dir", type=Path, required=True, metavar="DIR", help="`journal.directory` of the policy")
+    journal.add_argument("--json", action="store_true", help="machine-readable summary")
+    journal.set_defaults(command=_journal)
+
     mock = commands.add_parser("mock", help="run mock providers")
     if words[:1] == ["mock"]:  # its options are its own, in a module that takes a moment to import
         from signalbox.mock.cli import add_arguments
@@ -199,6 +204,14 @@ def _route(options: argparse.Namespace) -> int:
         )
         return 1
     print(json.dumps(outcome, indent=2))
+    return 0
+
+
+def _journal(options: argparse.Namespace) -> int:
+    from signalbox.collector.journal.summary import summarise
+
+    summary = summarise(options.dir)
+    print(json.dumps(summary.as_json(), indent=2) if options.json else summary.text)
     return 0
 
 

@@ -89,6 +89,22 @@ class SourceOutcome(StrEnum):
     FAILED = "failed"  # anything else: a defect
 
 
+class FeedbackVerdict(StrEnum):
+    """What a mark says of an answer."""
+
+    GOOD = "good"  # a score of 0.5 or more
+    BAD = "bad"  # a score below
+    NONE = "none"  # a label alone
+
+
+class JournalOutcome(StrEnum):
+    """What became of a line of the journal."""
+
+    WRITTEN = "written"
+    DROPPED = "dropped"  # too many were waiting: the disk was too slow
+    FAILED = "failed"  # the disk was full, broken, or another process's
+
+
 class PushOutcome(StrEnum):
     OK = "ok"
     FAILED = "failed"
@@ -215,7 +231,7 @@ ROLLBACKS = Metric(
     "counter", "signalbox_rollbacks_total", "Rollouts taken back, by the limit they broke.", ("router", "reason")
 )
 
-# ---------------------------------------------------------------- sessions and comparisons
+# ---------------------------------------------------------------- sessions, comparisons, feedback
 
 AFFINITY = Metric(
     "counter",
@@ -234,6 +250,12 @@ STORE_FAULTS = Metric(
     "signalbox_store_faults_total",
     "Requests decided without an answer of the store.",
     ("kind",),
+)
+FEEDBACK = Metric(
+    "counter",
+    "signalbox_feedback_total",
+    "Decisions that feedback was given to, by the first mark.",
+    ("router", "model", "verdict"),
 )
 
 # ---------------------------------------------------------------- OpenTelemetry's names
@@ -317,6 +339,9 @@ PRICE_SOURCE_UPDATES = Metric(
     ("source", "outcome"),
 )
 
+JOURNAL_ENTRIES = Metric(
+    "counter", "signalbox_journal_entries_total", "Lines for the journal, by what became of them.", ("outcome",)
+)
 METRICS_PUSHES = Metric(
     "counter", "signalbox_metrics_pushes_total", "Pushes of the metrics to a Pushgateway.", ("outcome",)
 )
@@ -338,6 +363,7 @@ METRICS: tuple[Metric, ...] = (
     AFFINITY,
     SHADOW_DECISIONS,
     STORE_FAULTS,
+    FEEDBACK,
     TOKEN_USAGE,
     REQUEST_DURATION,
     TIME_TO_FIRST_TOKEN,
@@ -354,6 +380,7 @@ METRICS: tuple[Metric, ...] = (
     PROMETHEUS_QUERIES,
     PROMETHEUS_AGE,
     PRICE_SOURCE_UPDATES,
+    JOURNAL_ENTRIES,
     METRICS_PUSHES,
 )
 

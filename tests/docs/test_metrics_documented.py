@@ -48,7 +48,8 @@ def test_a_metric_follows_the_naming_rules(metric):
 @pytest.mark.parametrize("values", [telemetry.UndecidedCause, telemetry.AttemptOutcome, Reason, telemetry.TokenType,
                                     telemetry.ReloadOutcome, telemetry.WorkerState, telemetry.AccessLog, CircuitState,
                                     RollbackReason, telemetry.SourceOutcome, PinOutcome,
-                                    telemetry.PushOutcome, telemetry.StoreFault])  # fmt: skip
+                                    telemetry.FeedbackVerdict, telemetry.JournalOutcome, telemetry.PushOutcome,
+                                    telemetry.StoreFault])  # fmt: skip
 def test_every_value_of_a_label_is_documented(values):
     assert {value for value in values if f"`{value}`" not in TEXT} == set()
 

@@ -1,6 +1,6 @@
-"""The sidecar's HTTP API: metrics, health, readiness and the serving policy. docs/api.md describes it.
+"""The sidecar's HTTP API: metrics, health, readiness, the serving policy, feedback. docs/api.md describes it.
 
-Read-only and without secrets. It answers from memory, so a scrape never waits for anything.
+Without secrets, and feedback is all it takes. It answers from memory, so a scrape never waits for anything.
 """
 
 from __future__ import annotations
@@ -9,27 +9,47 @@ import errno
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from signalbox.collector.journal.entry import DECISION_ID
 from signalbox.collector.state import Collector, Readiness
 from signalbox.errors import SetupError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+MAX_BODY_BYTES = 4096  # of feedback, the only thing anybody sends here
+
 COLLECTOR = web.AppKey("collector", Collector)
+
+
+class Feedback(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /v1/feedback."""
+
+    decision_id: Annotated[str, msgspec.Meta(pattern=rf"\A{DECISION_ID.pattern}\Z")]
+    score: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    label: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9_-]{0,31}\Z")] | None = None
+
+
+FEEDBACK_MEMBERS = {
+    "decision_id": "the value of an answer's x-signalbox-decision header",
+    "score": "a number from 0 to 1, or null",
+    "label": "1 to 32 of a-z, 0-9, _ and -, beginning with a letter or digit, or null",
+}
 
 
 def make_app(collector: Collector) -> web.Application:
     """Return the API as an aiohttp application."""
-    app = web.Application(middlewares=[_errors_as_json])
+    app = web.Application(middlewares=[_errors_as_json], client_max_size=MAX_BODY_BYTES)
     app[COLLECTOR] = collector
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/v1/policy", _policy)
+    app.router.add_post("/v1/feedback", _feedback)
     return app
 
 
@@ -78,6 +98,31 @@ async def _policy(request: web.Request) -> web.Response:
     )
 
 
+async def _feedback(request: web.Request) -> web.Response:
+    # A page in somebody's browser can post anything but this type to another origin without being asked.
+    if request.content_type != "application/json":
+        return _error(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected content-type: application/json", "unsupported_media_type"
+        )
+    try:
+        feedback = _FEEDBACK_DECODER.decode(await request.read())
+    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        return _bad_feedback(str(problem))
+    if feedback.score is None and feedback.label is None:
+        return _error(HTTPStatus.BAD_REQUEST, "expected a score, a label, or both", "invalid_request")
+    known = request.app[COLLECTOR].journal.mark(feedback.decision_id, feedback.score, feedback.label or "")
+    return web.json_response({"decision_id": feedback.decision_id, "known": known}, status=HTTPStatus.ACCEPTED)
+
+
+def _bad_feedback(problem: str) -> web.Response:
+    """Answer with the member that is wrong and what is expected there; nothing of what was sent."""
+    for member, expected in FEEDBACK_MEMBERS.items():
+        if f"$.{member}`" in problem or f"field `{member}`" in problem:
+            return _error(HTTPStatus.BAD_REQUEST, f"{member}: expected {expected}", "invalid_request", param=member)
+    members = ", ".join(FEEDBACK_MEMBERS)
+    return _error(HTTPStatus.BAD_REQUEST, f"expected a JSON object with no members but {members}", "invalid_request")
+
+
 def _readiness_members(readiness: Readiness) -> dict[str, Any]:
     members: dict[str, Any] = {"ready": readiness.is_ready, "problems": list(readiness.problems)}
     status = readiness.status
@@ -106,6 +151,9 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPNotFound:
         paths = sorted({resource.canonical for resource in request.app.router.resources()})
         return _error(HTTPStatus.NOT_FOUND, f"no such path; there are {', '.join(paths)}", "not_found")
+    except web.HTTPRequestEntityTooLarge:
+        message = f"the body is too large; expected {MAX_BODY_BYTES} bytes at most"
+        return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, "body_too_large")
     except web.HTTPMethodNotAllowed as problem:
         allowed = ", ".join(sorted(problem.allowed_methods))
         answer = _error(HTTPStatus.METHOD_NOT_ALLOWED, f"this path answers {allowed}", "method_not_allowed")
@@ -113,12 +161,15 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return answer
 
 
-def _error(status: HTTPStatus, message: str, code: str) -> web.Response:
+def _error(status: HTTPStatus, message: str, code: str, *, param: str | None = None) -> web.Response:
     """The shape clients of this gateway know from its other errors."""
     kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
-    error = {"message": message, "type": kind, "param": None, "code": code}
+    error = {"message": message, "type": kind, "param": param, "code": code}
     return web.json_response({"error": error}, status=status)
 
 
 def _rfc3339(epoch_seconds: float) -> str:
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_FEEDBACK_DECODER = msgspec.json.Decoder(Feedback)

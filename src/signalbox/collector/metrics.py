@@ -21,6 +21,8 @@ from signalbox.collector.names import Labels, Names, close, error_type, status_c
 from signalbox.collector.records import RequestRecord
 from signalbox.telemetry import (
     AccessLog,
+    FeedbackVerdict,
+    JournalOutcome,
     Metric,
     PushOutcome,
     ReloadOutcome,
@@ -112,6 +114,9 @@ class Metrics:
         self._prometheus_age = made[telemetry.PROMETHEUS_AGE.name]
         self._price_source_updates = family(telemetry.PRICE_SOURCE_UPDATES)
         self.marks = Marks(family)
+        self._feedback = family(telemetry.FEEDBACK)
+        entries = family(telemetry.JOURNAL_ENTRIES)
+        self.journal_entries = {outcome: Total(entries.at(outcome)) for outcome in JournalOutcome}
         pushes = family(telemetry.METRICS_PUSHES)
         self.pushes = {outcome: Total(pushes.at(outcome)) for outcome in PushOutcome}
         reloads = family(telemetry.POLICY_RELOADS)
@@ -183,6 +188,10 @@ class Metrics:
     def price_source(self, place: int, outcome: SourceOutcome) -> None:
         """Count one request for a price list. place: in the policy's `prices.sources`."""
         self._price_source_updates.at(str(place), outcome).inc()
+
+    def feedback(self, router: str, model: str, verdict: FeedbackVerdict) -> None:
+        """Count one decision that was marked."""
+        self._feedback.at(router, model, verdict).inc()
 
     def exchange(self, exchange: Exchange, labels: Labels | None, names: Names) -> None:
         """Count one request with its attempts. `labels` belong to its request, if there is one."""

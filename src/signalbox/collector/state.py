@@ -13,6 +13,7 @@ from math import inf
 from typing import Any
 
 from signalbox.collector.join import Exchange, Joiner
+from signalbox.collector.journal.journal import Journal
 from signalbox.collector.log import LEVELS, LogWriter, event_line, request_level, request_line
 from signalbox.collector.metrics import Metrics
 from signalbox.collector.names import Names
@@ -20,6 +21,7 @@ from signalbox.collector.push import Pusher
 from signalbox.collector.records import AttemptRecord, RequestRecord
 from signalbox.policy.schema import Policy
 from signalbox.telemetry import AccessLog, ReloadOutcome
+from signalbox.types import Price
 
 WARNING_SECONDS = 60.0  # one line a minute of each kind is enough to look at the counter
 
@@ -74,30 +76,45 @@ class Readiness:
 class Collector:
     """Turns records into metrics and log lines, and messages into readiness.
 
-    clock: seconds that never go back. Not safe for several threads: one event loop owns it.
+    clock: seconds that never go back. wall: seconds since the epoch. Not safe for several threads: one event loop
+    owns it.
     """
 
-    def __init__(self, metrics: Metrics, log: LogWriter, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        log: LogWriter,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.metrics = metrics
         self._log = log
         self._clock = clock
+        self.journal = Journal(metrics.feedback, clock, wall)
         self._pusher = Pusher(metrics.registry)
         self._joiner = Joiner()
         self._policy_names = Names()
         self._names = Names()  # those and the previous policy's
         self._status: Status | None = None
+        self._prices: Mapping[str, Price | None] = {}
         self._log_level = LEVELS["info"]
         self._warned_seconds: dict[str, float] = {}
 
     # ------------------------------------------------------------------ from the supervisor
 
     def apply_policy(self, policy: Policy, sha256: str) -> None:
-        """Take the names of a new policy, and what it says of logs and pushes.
+        """Take the names of a new policy, and what it says of journal, logs and pushes.
 
         What was decided by the one before keeps its names.
         """
         names = Names.of(policy)
         self._names, self._policy_names = names | self._policy_names, names
+        self._prices = {
+            name: Price(model.price.input, model.price.output, model.price.cached_input)
+            for name, model in policy.models.items()
+            if model.price is not None
+        }
+        self.journal.use(policy, self._names)
         self._log_level = LEVELS[policy.telemetry.log_level]
         self._pusher.use(policy.telemetry.push)
 
@@ -135,8 +152,13 @@ class Collector:
         """Let go of what has waited too long; to be called a few times a second."""
         self._finish(self._joiner.expire(self._clock()))
         self.metrics.log_lines_dropped.set(self._log.dropped)
+        self.journal.feedback.expire()
+        for outcome, lines in self.journal.writer.counts.items():
+            self.metrics.journal_entries[outcome].set(lines)
         for result, pushes in self._pusher.counts.items():
             self.metrics.pushes[result].set(pushes)
+        if problem := self.journal.writer.take_problem():
+            self._warn("journal_failed", problem=problem)
         if problem := self._pusher.take_problem():
             self._warn("metrics_push_failed", problem=problem)
 
@@ -145,7 +167,8 @@ class Collector:
         self._finish(self._joiner.drain())
 
     def close(self) -> None:
-        """Bring the last figures to the gateway, within a few seconds."""
+        """Bring the last lines to the journal and the last figures to the gateway, within a few seconds."""
+        self.journal.writer.close()
         self.tick()
         self._pusher.close()
 
@@ -159,6 +182,7 @@ class Collector:
             record = request.verdict
             if record is not None:
                 self.metrics.marks.count(record, self._names)
+                self.journal.ended(record, exchange, request, self._names, self._prices)
             if LEVELS[request_level(exchange, request)] >= self._log_level:
                 self._log.write(request_line(exchange, request, labels))
 

@@ -138,7 +138,7 @@ def test_an_unknown_path_is_a_json_404_that_names_the_known_ones(bench):
     status, members = get(bench, "/v1/secrets")
 
     assert (status, members["error"]["code"]) == (404, "not_found")
-    assert "/healthz, /metrics, /readyz, /v1/policy" in members["error"]["message"]
+    assert "/healthz, /metrics, /readyz, /v1/feedback, /v1/policy" in members["error"]["message"]
     assert "secrets" not in members["error"]["message"]
 
 

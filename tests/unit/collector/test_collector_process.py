@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ import pytest
 import yaml
 from access_log_entries import decision, message, request_entry
 from collector_bench import POLICY, status_message
+
+from signalbox.collector.journal.files import journal_files
+from signalbox.collector.journal.read import JournalReader
 
 METHOD = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 POLICY_MESSAGE = {"type": "policy", "sha256": "ab" * 32, "file": "policy.yaml", "text": yaml.safe_dump(POLICY)}
@@ -124,6 +128,51 @@ def test_a_policy_it_cannot_read_leaves_the_old_names(collector):
     collector.process.terminate()
     collector.end()
     assert collector.request_lines()[0]["route"] == "bug-fixing"
+
+
+def journal_policy(directory: Path) -> dict[str, Any]:
+    policy = {**POLICY, "journal": {"directory": str(directory)}}
+    return {**POLICY_MESSAGE, "text": yaml.safe_dump(policy)}
+
+
+def said(decision_id: str) -> bytes:
+    return message(
+        "request", request_entry(metadata=decision(id=decision_id), request_id=f"{ord(decision_id[-1]):032x}")
+    )
+
+
+def test_a_collector_that_is_killed_leaves_its_journal_to_the_next_one(tmp_path: Path):
+    directory = tmp_path / "journal"
+    for decision_id, lines in (("sb-a", 2), ("sb-b", 4)):
+        collector = CollectorProcess(tmp_path)
+        try:
+            port = collector.hear()["api_port"]
+            collector.send(journal_policy(directory))
+            collector.hear()
+            collector.send_log(said(decision_id))
+            mark = json.dumps({"decision_id": decision_id, "score": 1}).encode()
+            asking = urllib.request.Request(
+                f"http://127.0.0.1:{port}/v1/feedback", mark, {"content-type": "application/json"}
+            )
+            with urllib.request.urlopen(asking, timeout=10) as answer:
+                assert answer.status == 202
+            deadline = time.monotonic() + 20
+            while len(read_all(directory)) < lines:  # a request's line, once its attempt is waited for no more
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            collector.process.kill()
+        finally:
+            collector.stop()
+
+    assert [(entry.id, mark and mark.score) for entry, mark in JournalReader(directory).marked()] == [
+        ("sb-a", 1.0),
+        ("sb-b", 1.0),
+    ]
+    assert len(journal_files(directory)) == 1
+
+
+def read_all(directory: Path) -> list[Any]:
+    return list(JournalReader(directory)) if directory.is_dir() and journal_files(directory) else []
 
 
 def test_it_ends_when_the_supervisor_is_gone(collector):

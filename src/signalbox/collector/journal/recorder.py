@@ -1,0 +1,87 @@
+"""A decision and what came of it, as one entry of the journal; names closed, nothing else let through."""
+
+from __future__ import annotations
+
+import re
+
+from signalbox.collector.afterwards import spent_usd
+from signalbox.collector.join import Exchange
+from signalbox.collector.journal.entry import DECISION_ID, VERSION, RequestEntry
+from signalbox.collector.names import Names, close
+from signalbox.collector.records import RequestRecord
+from signalbox.record import Record
+from signalbox.telemetry import StoreFault
+from signalbox.types import Endpoint, PinOutcome, Price, Privacy, Reason, Refusal
+
+_ENDPOINTS = frozenset(Endpoint)
+_REASONS = frozenset(Reason)
+_REFUSALS = frozenset(Refusal)
+_PRIVACY = frozenset(Privacy)
+_PINS = frozenset(PinOutcome)
+_ROLLOUT = frozenset({"in", "out"})
+_STORE_FAULTS = frozenset(StoreFault)
+_POLICY_ID = re.compile(r"[0-9a-f]{12}")
+_HASH = DECISION_ID
+_BUDGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,159}")  # a name of the policy, and its period
+
+
+def request_entry(
+    record: Record, exchange: Exchange, request: RequestRecord, names: Names, price: Price | None, now_seconds: float
+) -> RequestEntry:
+    """Return the entry of one request.
+
+    request: of `exchange`, which has one. price: of the model that answered. now_seconds: since the epoch, for an
+    entry of Envoy's that does not say when it ended.
+    """
+    usage = request.usage
+    provider, model = names.target(request.served)
+    usd = spent_usd(request, price)
+    return RequestEntry(
+        v=VERSION,
+        ended_seconds=round(now_seconds if request.ended_seconds is None else request.ended_seconds, 3),
+        id=_shaped(DECISION_ID, record.id),
+        endpoint=close(record.endpoint, _ENDPOINTS),
+        policy=_shaped(_POLICY_ID, record.policy),
+        error=close(record.error, _REFUSALS),
+        router=close(record.router, names.routers),
+        route=close(record.route, names.routes),
+        reason=close(record.reason, _REASONS),
+        rule=close(record.rule, names.rules),
+        privacy=close(record.privacy, _PRIVACY),
+        stream=record.stream,
+        chain=tuple([names.target(candidate) for candidate in record.chain]),
+        tokens=record.tokens,
+        estimate_tokens=record.estimate,
+        complexity=record.complexity,
+        decide_us=record.decide_us,
+        expected_usd=record.expected_usd,
+        expected_output_tokens=record.expected_output,
+        session=_shaped(_HASH, record.session),
+        pin=close(record.pin, _PINS),
+        spent=_shaped(_BUDGET, record.spent),
+        rollout=close(record.rollout, _ROLLOUT),
+        shadow=record.shadow and (close(record.shadow[0], names.routes), close(record.shadow[1], names.models)),
+        explored=record.explored,
+        store=close(record.store, _STORE_FAULTS),
+        world=record.world,
+        provider=provider,
+        model=model,
+        attempts=request.attempts,
+        outcomes=tuple([attempt.outcome.value for attempt in exchange.attempts]),
+        status=request.status,
+        details=request.details,
+        client_gone=request.client_gone,
+        ttft_ms=None if request.ttft_us is None else request.ttft_us / 1e3,
+        duration_ms=None if request.duration_seconds is None else round(request.duration_seconds * 1e3, 3),
+        retry_after_seconds=exchange.retry_after_seconds,
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        usd=None if usd is None else round(usd, 9),  # to a billionth, which is what budgets count in
+        features=record.features,
+    )
+
+
+def _shaped(shape: re.Pattern[str], text: str) -> str:
+    return text if shape.fullmatch(text) else ""

@@ -8,6 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from signalbox.collector.journal.read import JournalReader
+from signalbox.features.journal import FIELDS
+
 from .stack import Stack, wait_until
 from .test_bad_input import assert_openai_error
 
@@ -54,6 +57,40 @@ def test_decisions_refusals_and_requests_without_a_decision_are_counted(stack: S
     wait_until(lambda: decided() == before[0] + 1, "the decision", 5)
     wait_until(lambda: stack.metric("signalbox_refusals_total", code="model_not_found") > before[1], "the refusal", 5)
     assert stack.metric("signalbox_decide_seconds_count") > 0
+
+
+def test_a_request_and_what_was_thought_of_it_are_in_the_journal(stack: Stack) -> None:
+    directory, before = stack.directory / "journal", stack.policy_in_use()
+    stack.edit_policy(lambda policy: policy.update(journal={"directory": str(directory)}))
+    wait_until(lambda: stack.policy_in_use() != before, "a policy with a journal")
+    decision_id = stack.chat("router:chain", x_mock_fault_alpha="429").headers["x-signalbox-decision"]
+    mark = {"decision_id": decision_id, "score": 0.9, "label": "solved"}
+    # At once: the answer has ended for the client, and not yet for the collector.
+    answer = httpx.post(f"http://127.0.0.1:{stack.api_port}/v1/feedback", json=mark)
+    assert (answer.status_code, answer.json()["decision_id"]) == (202, decision_id)
+
+    def good() -> float:
+        return stack.metric("signalbox_feedback_total", router="chain", model="beta-large", verdict="good")
+
+    wait_until(lambda: good() == 1, "the mark for the model that answered", 5)
+    wait_until(lambda: stack.metric("signalbox_journal_entries_total", outcome="written") >= 2, "two lines", 5)
+    found = [(entry, mark) for entry, mark in JournalReader(directory).marked() if entry.id == decision_id]
+    assert len(found) == 1
+    entry, kept = found[0]
+    assert kept is not None
+    assert (kept.score, kept.label) == (0.9, "solved")
+    assert (entry.router, entry.model, entry.outcomes) == ("chain", "beta-large", ("rate_limited", "ok"))
+    columns = dict(zip(FIELDS, entry.features, strict=True))
+    assert (columns["turns"], columns["messages"]) == (1, 1)
+    assert entry.input_tokens
+    assert entry.output_tokens
+    assert entry.usd == pytest.approx((2 * entry.input_tokens + 10 * entry.output_tokens) / 1e6)
+
+
+def test_the_gateway_takes_no_feedback(stack: Stack) -> None:
+    answer = stack.post({"decision_id": "sb-1", "score": 1}, "/v1/feedback")
+    assert answer.status_code == 404
+    assert_openai_error(answer)
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])

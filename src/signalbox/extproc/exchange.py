@@ -44,6 +44,7 @@ class Serving:
     policy: str  # first POLICY_DIGITS of its hash
     stream_usage: bool  # ask providers for token usage in streams
     edge: Edge
+    journal: bool = False  # tell the collector the features too
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,22 @@ class Exchange:
         """Whether there is a policy to decide with."""
         return self._serving is not None
 
-    def use(self, pipeline: Pipeline, sha256: str, *, stream_usage: bool = False, edge: Edge | None = None) -> None:
+    def use(
+        self,
+        pipeline: Pipeline,
+        sha256: str,
+        *,
+        stream_usage: bool = False,
+        edge: Edge | None = None,
+        journal: bool = False,
+    ) -> None:
         """Decide with another policy from the next RPC on; RPCs under way keep theirs.
 
         sha256: hash of the policy's bytes, hex. stream_usage: the policy's `gateway.stream_usage`.
-        edge: the world and the store; without one, decisions know neither.
+        edge: the world and the store; without one, decisions know neither. journal: the policy has one.
         """
         self._faults.forget()
-        self._serving = Serving(pipeline, sha256[:POLICY_DIGITS], stream_usage, edge or Edge())
+        self._serving = Serving(pipeline, sha256[:POLICY_DIGITS], stream_usage, edge or Edge(), journal)
 
     def answer(self, message: bytes, conversation: Conversation | None = None) -> Reply:
         """Return the reply to one message of an RPC. Never raises.
@@ -122,13 +131,15 @@ class Exchange:
 
 def _reply(serving: Serving, decision: Decision, case: Case, started_ns: int) -> bytes:
     edits = _edits(serving, case)
-    return mutate.decided(decision, case, edits, policy=serving.policy, decide_us=_microseconds_since(started_ns))
+    decide_us = _microseconds_since(started_ns)
+    return mutate.decided(decision, case, edits, policy=serving.policy, decide_us=decide_us, journal=serving.journal)
 
 
 def _reply_by_headers(serving: Serving, decision: Decision, case: Case, started_ns: int) -> bytes:
     edits = _edits(serving, case)
+    decide_us = _microseconds_since(started_ns)
     return mutate.decided_by_headers(
-        decision, case, edits, policy=serving.policy, decide_us=_microseconds_since(started_ns)
+        decision, case, edits, policy=serving.policy, decide_us=decide_us, journal=serving.journal
     )
 
 

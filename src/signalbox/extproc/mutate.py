@@ -25,6 +25,7 @@ from signalbox.extproc.wire import (
     struct_value,
     text_value,
 )
+from signalbox.features.journal import journal_features
 from signalbox.record import Record, Target, encode
 from signalbox.types import Candidate, Case, Decision, Edit, Features, TokenCount
 
@@ -45,16 +46,20 @@ HEADERS_CONTINUE = field(_RESPONSE_REQUEST_HEADERS, field(1, b""))
 _BODY_UNCHANGED = field(_RESPONSE_REQUEST_BODY, field(1, field(_COMMON_HEADER_MUTATION, b"") + _CLEAR_ROUTE_CACHE))
 
 
-def decided(decision: Decision, case: Case, edits: Iterable[Edit], *, policy: str, decide_us: int) -> bytes:
+def decided(
+    decision: Decision, case: Case, edits: Iterable[Edit], *, policy: str, decide_us: int, journal: bool = False
+) -> bytes:
     """Return the reply of the single-message mode: metadata alone, the body stays with Envoy.
 
     edits: what each attempt does to the body. policy: first 12 digits of the policy's hash. decide_us: the
-    worker's own time so far, in microseconds.
+    worker's own time so far, in microseconds. journal: the features go with it.
     """
-    return _BODY_UNCHANGED + _decision_metadata(decision, decision.chain, case, edits, policy, decide_us)
+    return _BODY_UNCHANGED + _decision_metadata(decision, decision.chain, case, edits, policy, decide_us, journal)
 
 
-def decided_by_headers(decision: Decision, case: Case, edits: Sequence[Edit], *, policy: str, decide_us: int) -> bytes:
+def decided_by_headers(
+    decision: Decision, case: Case, edits: Sequence[Edit], *, policy: str, decide_us: int, journal: bool = False
+) -> bytes:
     """Return the reply of cluster_header mode: routing headers, the finished body, and the metadata.
 
     edits: made here, so the metadata names none. It names the first candidate only, because this mode has one
@@ -74,7 +79,7 @@ def decided_by_headers(decision: Decision, case: Case, edits: Sequence[Edit], *,
     before = field(_COMMON_HEADER_MUTATION, headers) + before
     before = heading(1, len(before) + body_size + len(_CLEAR_ROUTE_CACHE)) + before
     before = heading(_RESPONSE_REQUEST_BODY, len(before) + body_size + len(_CLEAR_ROUTE_CACHE)) + before
-    metadata = _decision_metadata(decision, decision.chain[:1], case, (), policy, decide_us)
+    metadata = _decision_metadata(decision, decision.chain[:1], case, (), policy, decide_us, journal)
     return core.apply_edits(body, edits, model, before=before, after=_CLEAR_ROUTE_CACHE + metadata)
 
 
@@ -124,7 +129,13 @@ def _metadata(members: bytes) -> bytes:
 
 
 def _decision_metadata(
-    decision: Decision, chain: Sequence[Candidate], case: Case, edits: Iterable[Edit], policy: str, decide_us: int
+    decision: Decision,
+    chain: Sequence[Candidate],
+    case: Case,
+    edits: Iterable[Edit],
+    policy: str,
+    decide_us: int,
+    journal: bool,
 ) -> bytes:
     endpoint = case.request.endpoint.value
     return _metadata(
@@ -132,12 +143,17 @@ def _decision_metadata(
         + _label_members(endpoint, decision.route, decision.reason.value, decision.privacy.value)
         + member("edits", _edit_list(edits))
         + member("id", string_value(decision.id))
-        + member("record", text_value(encode(record_of(decision, chain, case, policy, decide_us))))
+        + member("record", text_value(encode(record_of(decision, chain, case, policy, decide_us, journal))))
     )
 
 
-def record_of(decision: Decision, chain: Sequence[Candidate], case: Case, policy: str, decide_us: int) -> Record:
-    """Return what the collector is told about a decision. chain: the candidates Envoy is told of."""
+def record_of(
+    decision: Decision, chain: Sequence[Candidate], case: Case, policy: str, decide_us: int, journal: bool = False
+) -> Record:
+    """Return what the collector is told about a decision. chain: the candidates Envoy is told of.
+
+    journal: somebody keeps the features; they are a third of what is told, so they go only then.
+    """
     features, complexity = case.features, case.features.complexity
     return Record(
         id=decision.id,
@@ -166,6 +182,7 @@ def record_of(decision: Decision, chain: Sequence[Candidate], case: Case, policy
         shadow=decision.shadow,
         explored=decision.explored,
         world=case.signals.world.generation,
+        features=journal_features(features) if journal else (),
     )
 
 

@@ -35,8 +35,12 @@ def use_policy(exchange: Exchange, message: Message, control: ChildEnd) -> None:
     """Compile a policy aside, swap one reference, and tell the supervisor how it went."""
     try:
         loaded = load_text(message["text"].encode(), message["file"])
+        policy = loaded.policy
         exchange.use(
-            Pipeline.compile(loaded.policy), message["sha256"], stream_usage=loaded.policy.gateway.stream_usage
+            Pipeline.compile(policy),
+            message["sha256"],
+            stream_usage=policy.gateway.stream_usage,
+            journal=policy.journal is not None,
         )
     except SignalboxError as problem:
         control.send({"type": "policy_failed", "sha256": message["sha256"], "error": str(problem)})

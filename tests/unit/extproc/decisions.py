@@ -26,9 +26,9 @@ POLICY = Policy.model_validate(
 )
 
 
-def exchange(policy: Policy = POLICY, *, stream_usage: bool = False) -> Exchange:
+def exchange(policy: Policy = POLICY, *, stream_usage: bool = False, journal: bool = False) -> Exchange:
     made = Exchange()
-    made.use(Pipeline.compile(policy), POLICY_SHA256, stream_usage=stream_usage)
+    made.use(Pipeline.compile(policy), POLICY_SHA256, stream_usage=stream_usage, journal=journal)
     return made
 
 

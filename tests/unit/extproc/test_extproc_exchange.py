@@ -9,6 +9,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from signalbox import core
 from signalbox.decide.pipeline import Pipeline
 from signalbox.extproc.exchange import Exchange
+from signalbox.features.journal import FIELDS
 from signalbox.policy.schema import Policy
 from signalbox.record import decode
 from signalbox.types import Case, Decision, Edit
@@ -44,6 +45,14 @@ def test_one_message_is_decided_and_the_rpc_is_over() -> None:
     assert (told.router, found["route"], found["tries"]) == ("main", "main", 2)
     assert told.policy == POLICY_SHA256[:12]
     assert told.decide_us >= 0
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_the_features_are_told_when_somebody_keeps_them(journal: bool) -> None:
+    found = metadata(exchange(journal=journal).answer(body_message(chat())).message)
+    told = decode(found["record"])
+    columns = dict(zip(FIELDS, told.features, strict=journal))
+    assert columns == {} if not journal else (columns["turns"], columns["prompt_tokens"]) == (1, told.estimate)
 
 
 def test_every_decision_has_an_id_of_its_own() -> None:

@@ -1,4 +1,8 @@
-"""What the collector is told: one entry per request, one per attempt, never anything of a body."""
+"""What the collector is told: of each attempt its start and end, of each request its end, never anything of a body.
+
+A request that lasts longer than `BEGUN_MS` is also told of once while it goes on: an attempt's start names the provider
+and not the model, so that is how the collector learns which model is at work.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,13 @@ TAGS = {
     "ttft_us": "%COMMON_DURATION(US_TX_BEG:US_RX_BODY_BEG:us)%",
     "decide_us": "%FILTER_STATE(envoy.filters.http.ext_proc:FIELD:request_body_total_latency_us)%",
 }
-RESPONSE_HEADERS = ("retry-after",)
+RESPONSE_HEADERS = (
+    "retry-after",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-remaining-tokens",
+    "anthropic-ratelimit-requests-remaining",
+    "anthropic-ratelimit-tokens-remaining",
+)
 
 
 def access_log(log_name: str) -> Resource:
@@ -27,3 +37,23 @@ def access_log(log_name: str) -> Resource:
         },
         additional_response_headers_to_log=list(RESPONSE_HEADERS),
     )
+
+
+BEGUN_MS = 250
+BEGUN_LOG_OPTIONS = {"access_log_flush_interval": f"{BEGUN_MS / 1000:g}s"}
+
+
+def request_log() -> Resource:
+    """The listener's log, to go with `BEGUN_LOG_OPTIONS`: each request's end, and its first periodic entry."""
+    # Envoy would make one every 250 ms; the filter lets the first through, even if its timer is a little late.
+    is_first = {
+        "comparison": {"op": "LE", "value": {"default_value": 2 * BEGUN_MS - 1, "runtime_key": "signalbox.begun"}}
+    }
+    begun = {"filters": [_log_type("DownstreamPeriodic"), {"duration_filter": is_first}]}
+    return access_log("request") | {
+        "filter": {"or_filter": {"filters": [_log_type("DownstreamEnd"), {"and_filter": begun}]}}
+    }
+
+
+def _log_type(name: str) -> Resource:
+    return {"log_type_filter": {"types": [name]}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from signalbox.decide.headers import wanted_headers
-from signalbox.envoy.access_log import access_log
+from signalbox.envoy.access_log import BEGUN_LOG_OPTIONS, access_log, request_log
 from signalbox.envoy.bootstrap import from_file
 from signalbox.envoy.layout import (
     GATEWAY_SECRET,
@@ -84,7 +84,8 @@ def _connection_manager(policy: Policy, layout: Layout, keep: Policy | None) -> 
         request_timeout=f"{UPLOAD_SECONDS}s",
         early_header_mutation_extensions=[_forget_forged_headers()],
         local_reply_config=local_reply_config(),
-        access_log=[access_log("request")],
+        access_log=[request_log()],
+        access_log_options=BEGUN_LOG_OPTIONS,
         http_filters=_http_filters(policy, keep),
         rds={"route_config_name": ROUTE_CONFIG, "config_source": from_file(layout, ROUTES_FILE)},
     )

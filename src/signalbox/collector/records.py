@@ -8,9 +8,10 @@ sidecar said about the request is read by `verdict`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
 
 from envoy.data.accesslog.v3 import accesslog_pb2
 from google.protobuf.message import DecodeError
@@ -27,15 +28,36 @@ ATTEMPT_NAMESPACE = "signalbox.attempt"
 USAGE_NAMESPACE = "envoy.ai.token_usage"
 
 REQUEST_ENDED = accesslog_pb2.AccessLogType.DownstreamEnd
-ATTEMPT_ENDED = accesslog_pb2.AccessLogType.UpstreamEnd
+REQUEST_GOES_ON = accesslog_pb2.AccessLogType.DownstreamPeriodic
+ATTEMPT_STARTED = accesslog_pb2.AccessLogType.UpstreamPoolReady  # a connection is there; none for a refused one
+ATTEMPT_ENDED = accesslog_pb2.AccessLogType.UpstreamEnd  # exactly one for each attempt, started or not
 
 # Envoy makes request ids as UUIDs and replaces those of strangers; a trusted proxy may send its own.
 _REQUEST_ID = re.compile(r"[0-9a-fA-F-]{8,64}")
+
+# What OpenAI and those who follow it call it, then Anthropic.
+REMAINING_REQUESTS = ("x-ratelimit-remaining-requests", "anthropic-ratelimit-requests-remaining")
+REMAINING_TOKENS = ("x-ratelimit-remaining-tokens", "anthropic-ratelimit-tokens-remaining")
+
+_SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,9})?")  # some providers send fractions
+_MAX_HEADER_LENGTH = 64
+_LONGEST_WAIT_SECONDS = 9_999_999.0
 
 _YEAR_5138_SECONDS = 1e11  # far below what a date can hold, far above any clock
 
 ExchangeKey = tuple[str, str, int]
 """Request id, address and port of the client's connection: what a request and its attempts share."""
+
+
+class AttemptId(NamedTuple):
+    """What the start and the end of an attempt share, and no other attempt has.
+
+    started_ns: by Envoy's clock, since the epoch; 0 when the entry does not say.
+    """
+
+    key: ExchangeKey
+    provider: str
+    started_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +95,7 @@ class RequestRecord:
     body_seconds: float | None
     duration_seconds: float | None
     usage: Usage
+    started_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +104,20 @@ class AttemptRecord:
 
     outcome: None when only the request's own entry can tell, as for a denied attempt.
     retry_after_seconds: how long the provider asked us to stay away.
+    remaining_requests, remaining_tokens: what the provider will still take in its current period, as it said.
     """
 
     key: ExchangeKey
     provider: str
     outcome: AttemptOutcome | None
     retry_after_seconds: float | None
+    remaining_requests: int | None = None
+    remaining_tokens: int | None = None
+    started_ns: int = 0
+
+    @property
+    def id(self) -> AttemptId:
+        return AttemptId(self.key, self.provider, self.started_ns)
 
 
 def request_record(entry: accesslog_pb2.HTTPAccessLogEntry) -> RequestRecord:
@@ -116,17 +147,36 @@ def request_record(entry: accesslog_pb2.HTTPAccessLogEntry) -> RequestRecord:
         body_seconds=_body_seconds(common, ttft_us),
         duration_seconds=duration,
         usage=_usage(common.metadata.typed_filter_metadata),
+        started_ns=_nanoseconds(common),
     )
+
+
+def running_request(entry: accesslog_pb2.HTTPAccessLogEntry) -> tuple[ExchangeKey, tuple[Target, ...]]:
+    """Read the listener's entry of a request that goes on: its key, and the chain its attempts walk."""
+    metadata = entry.common_properties.metadata.filter_metadata
+    record = read_record(metadata[DECISION_NAMESPACE].fields) if DECISION_NAMESPACE in metadata else None
+    return _key(entry), record.chain if record is not None else ()
+
+
+def attempt_id(entry: accesslog_pb2.HTTPAccessLogEntry) -> AttemptId:
+    """Name the attempt that one of the router's entries belongs to."""
+    common = entry.common_properties
+    return AttemptId(_key(entry), common.upstream_cluster, _nanoseconds(common))
 
 
 def attempt_record(entry: accesslog_pb2.HTTPAccessLogEntry) -> AttemptRecord:
     """Read the router's entry of an attempt that has ended."""
     common, response = entry.common_properties, entry.response
+    headers = response.response_headers
+    started_ns = _nanoseconds(common)
     return AttemptRecord(
         key=_key(entry),
         provider=common.upstream_cluster,
         outcome=_outcome(response.response_code.value, common.response_flags),
-        retry_after_seconds=_retry_after(response.response_headers.get("retry-after")),
+        retry_after_seconds=_retry_after(headers.get("retry-after"), started_ns) if headers else None,
+        remaining_requests=_remaining(headers, REMAINING_REQUESTS) if headers else None,
+        remaining_tokens=_remaining(headers, REMAINING_TOKENS) if headers else None,
+        started_ns=started_ns,
     )
 
 
@@ -223,6 +273,28 @@ def _microseconds(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-def _retry_after(text: str | None) -> float | None:
-    # The header may also hold a date; providers send seconds.
-    return float(text) if text and text.isascii() and text.isdigit() and len(text) < 8 else None
+def _nanoseconds(common: accesslog_pb2.AccessLogCommon) -> int:
+    started = common.start_time
+    return int(started.seconds * 1_000_000_000 + started.nanos)
+
+
+def _retry_after(text: str | None, started_ns: int) -> float | None:
+    """Seconds, or a date (RFC 9110, section 10.2.3), which is counted from the attempt's start."""
+    if not text or len(text) > _MAX_HEADER_LENGTH:
+        return None
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+        seconds = date.timestamp() - started_ns / 1e9
+    except (ValueError, OverflowError):
+        return None
+    return min(max(0.0, seconds), _LONGEST_WAIT_SECONDS) if started_ns and date.tzinfo is not None else None
+
+
+def _remaining(headers: Mapping[str, str], names: Sequence[str]) -> int | None:
+    for name in names:
+        text = headers.get(name)
+        if text and text.isascii() and text.isdigit() and len(text) < 16:
+            return int(text)
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from typing import Any
 
 from envoy.data.accesslog.v3 import accesslog_pb2
@@ -12,6 +13,9 @@ from signalbox._pb.token_usage_pb2 import TokenUsage
 
 REQUEST_ID = "8495f25b-2a2d-4029-98a5-96266e44b153"
 DECISION_ID = "01K5ABCDEFGHJKMNPQRSTVWXYZ"
+
+_FIRST_NS = 1_795_252_119_000_000_000
+_NANOSECONDS = count(1)
 
 CHAIN = (("cloud", "gpt-large", "gpt-large-2026"), ("spare", "gpt-small", "small-v2"), ("local", "qwen", "qwen3:8b"))
 
@@ -75,7 +79,7 @@ def request_entry(
     entry = _entry(accesslog_pb2.AccessLogType.DownstreamEnd, request_id, port, cluster, status, flags)
     common = entry.common_properties
     common.upstream_request_attempt_count = attempts
-    common.start_time.FromMilliseconds(1_795_252_119_000)
+    common.start_time.FromNanoseconds(_FIRST_NS + next(_NANOSECONDS))  # no two begin at once
     common.duration.FromMilliseconds(1500)
     common.time_to_first_upstream_tx_byte.FromMilliseconds(100)
     common.time_to_last_upstream_rx_byte.FromMilliseconds(1400)
@@ -104,18 +108,36 @@ def attempt_entry(
     *,
     flags: tuple[str, ...] = (),
     retry_after: str | None = None,
+    headers: dict[str, str] | None = None,
     request_id: str = REQUEST_ID,
     port: int = 50666,
+    started_ns: int = 0,
 ) -> accesslog_pb2.HTTPAccessLogEntry:
     """The router's entry of an attempt that has ended. Envoy puts no metadata and no attempt number in."""
     entry = _entry(accesslog_pb2.AccessLogType.UpstreamEnd, request_id, port, cluster, status, flags)
+    entry.common_properties.start_time.FromNanoseconds(started_ns or _FIRST_NS + next(_NANOSECONDS))
+    entry.response.response_headers.update(headers or {})
     if retry_after is not None:
         entry.response.response_headers["retry-after"] = retry_after
     return entry
 
 
-def attempt_start(cluster: str = "cloud", request_id: str = REQUEST_ID) -> accesslog_pb2.HTTPAccessLogEntry:
+def attempt_start(
+    cluster: str = "cloud", request_id: str = REQUEST_ID, *, started_ns: int = 0
+) -> accesslog_pb2.HTTPAccessLogEntry:
+    """The router's entry of an attempt that has a connection now. Its end has the same start time."""
     entry = _entry(accesslog_pb2.AccessLogType.UpstreamPoolReady, request_id, 50666, cluster, None, ())
+    entry.common_properties.intermediate_log_entry = True
+    entry.common_properties.start_time.FromNanoseconds(started_ns or _FIRST_NS + next(_NANOSECONDS))
+    return entry
+
+
+def running_entry(
+    metadata: dict[str, Any] | None = None, request_id: str = REQUEST_ID
+) -> accesslog_pb2.HTTPAccessLogEntry:
+    """The listener's entry of a request that goes on; Envoy sends one when it has lasted a while."""
+    entry = request_entry(metadata=metadata, status=None, usage=None, ttft_us=None, request_id=request_id)
+    entry.common_properties.access_log_type = accesslog_pb2.AccessLogType.DownstreamPeriodic
     entry.common_properties.intermediate_log_entry = True
     return entry
 

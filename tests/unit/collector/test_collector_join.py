@@ -176,3 +176,25 @@ def test_a_provider_without_a_healthy_host_refused_though_it_has_no_entry(bench)
     assert bench.log.lines[0]["outcomes"] == ["server_error", "refused"]
     assert bench.log.lines[0]["provider"] == "spare"
     assert counted(bench)[(("model", "gpt-small"), ("outcome", "refused"), ("provider", "spare"))] == 1
+
+
+def test_entries_that_come_twice_count_once(bench):
+    request, attempt = request_entry(metadata=decision()), attempt_entry("cloud")
+    bench.attempts(attempt, attempt)
+    bench.requests(request, request)
+    bench.attempts(attempt)
+    bench.requests(request)
+    bench.later(join.ORPHAN_SECONDS + 1)
+
+    assert sum(bench.series("signalbox_attempts_total").values()) == 1
+    assert sum(bench.series("signalbox_requests_total").values()) == 1
+
+
+def test_attempts_that_come_out_of_order_are_put_in_order(bench):
+    first = attempt_entry("cloud", 429, started_ns=10**18)
+    second = attempt_entry("spare", 503, started_ns=10**18 + 5)
+    last = attempt_entry("local", started_ns=10**18 + 9)
+    bench.attempts(last, first, second)
+    bench.requests(request_entry(**FELL_BACK))
+
+    assert bench.series("signalbox_attempts_total") == OUTCOMES

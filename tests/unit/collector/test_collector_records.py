@@ -1,11 +1,23 @@
 """Access log entries become facts; what is missing or malformed becomes None."""
 
+from datetime import UTC, datetime
+
 import pytest
-from access_log_entries import CHAIN, DECISION_ID, attempt_entry, decision, refusal, request_entry, unrouted_entry
+from access_log_entries import (
+    CHAIN,
+    DECISION_ID,
+    attempt_entry,
+    attempt_start,
+    decision,
+    refusal,
+    request_entry,
+    running_entry,
+    unrouted_entry,
+)
 from envoy.data.accesslog.v3 import accesslog_pb2
 
 from signalbox._pb.token_usage_pb2 import TokenUsage
-from signalbox.collector.records import Usage, attempt_record, request_record
+from signalbox.collector.records import Usage, attempt_id, attempt_record, request_record, running_request
 from signalbox.record import Target
 from signalbox.telemetry import AttemptOutcome
 
@@ -22,7 +34,7 @@ def test_a_routed_request_is_read_in_full():
     assert verdict.chain == tuple(Target(provider, name) for provider, name, _ in CHAIN)
     assert (record.status, record.attempts, record.details) == (200, 2, "via_upstream")
     assert (record.ttft_us, record.ext_proc_us, record.duration_seconds) == (300_000, 1387, 1.5)
-    assert record.ended_seconds == 1_795_252_120.5
+    assert record.ended_seconds == pytest.approx(1_795_252_120.5)
     assert record.usage == Usage(input_tokens=11, output_tokens=5)
 
 
@@ -181,10 +193,60 @@ def test_an_attempts_end_is_read_from_status_and_flags(status, flags, outcome):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("2", 2.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None), ("-1", None)]
+    ("text", "seconds"),
+    [
+        ("2", 2.0),
+        ("0.25", 0.25),
+        ("Sat, 21 Nov 2026 10:00:30 GMT", 30.0),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 9_999_999.0),
+        ("Sat, 21 Nov 2026 10:00:30", None),
+        ("tomorrow", None),
+        ("99999999", None),
+        ("1e3", None),
+        ("\u0662", None),
+        ("nan", None),
+        ("", None),
+        ("-1", None),
+        ("2" * 5000, None),
+    ],
 )
-def test_retry_after_is_read_in_seconds_only(text, seconds):
-    assert attempt_record(attempt_entry(status=429, retry_after=text)).retry_after_seconds == seconds
+def test_retry_after_is_seconds_or_a_date_counted_from_the_attempts_start(text, seconds):
+    started_ns = int(datetime(2026, 11, 21, 10, tzinfo=UTC).timestamp()) * 10**9
+    entry = attempt_entry(status=429, retry_after=text, started_ns=started_ns)
+
+    assert attempt_record(entry).retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "remaining"),
+    [
+        ({"x-ratelimit-remaining-requests": "59", "x-ratelimit-remaining-tokens": "0"}, (59, 0)),
+        ({"anthropic-ratelimit-requests-remaining": "7", "anthropic-ratelimit-tokens-remaining": "9000"}, (7, 9000)),
+        ({"x-ratelimit-remaining-requests": "many", "x-ratelimit-remaining-tokens": "-1"}, (None, None)),
+        ({"x-ratelimit-remaining-requests": "1.5", "x-ratelimit-remaining-tokens": "9" * 400}, (None, None)),
+        ({}, (None, None)),
+    ],
+)
+def test_what_a_provider_will_still_take_is_read_from_its_headers(headers, remaining):
+    record = attempt_record(attempt_entry(headers=headers))
+
+    assert (record.remaining_requests, record.remaining_tokens) == remaining
+
+
+def test_start_and_end_of_an_attempt_have_one_name_and_no_other_attempt_has_it():
+    names = [attempt_id(attempt_start("cloud", started_ns=ns)) for ns in (10**18, 10**18 + 1)]
+    end = attempt_record(attempt_entry("cloud", started_ns=10**18))
+
+    assert end.id == names[0]
+    assert names[0] != names[1]
+
+
+def test_a_request_that_goes_on_names_its_chain():
+    entry = running_entry(decision())
+
+    assert running_request(entry) == (request_record(entry).key, tuple(Target(p, name) for p, name, _ in CHAIN))
+    assert running_request(running_entry())[1] == ()
 
 
 def test_an_empty_entry_is_readable():

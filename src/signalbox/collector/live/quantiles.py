@@ -2,7 +2,7 @@
 
 A value falls into one of 470 buckets whose bounds grow by 4 %, as in DDSketch (Masson et al., 2019). Its weight
 grows with time instead of everybody else's shrinking: forward decay (Cormode et al., 2009, section 3.1), so that
-adding touches one bucket, and time alone changes no quantile. Each quantile's bucket is remembered with the weight below
+adding touches one bucket, and time alone changes no quantile. The bucket of each quantile is kept with the weight below
 it and moved as values come, so that reading costs nothing either.
 
 The answer is the geometric middle of the bucket that holds the exact weighted quantile (the least value with at

@@ -3,7 +3,7 @@
     python -m benchmarks.collector [--requests N]
 
 Feeds messages as Envoy sends them (a batch of requests, and their attempts on another stream) through
-the receiver: parse, join, count, format the log line. Every third request fell back once. Log lines are
+the receiver: parse, join, count, learn, format the log line. Every third request fell back once. Log lines are
 written to /dev/null. Then once more with all that a worker may say in its record, and once more with a journal,
 in a directory that is removed again. Prints entries and requests per second of CPU time, and the time of one scrape.
 """
@@ -16,6 +16,7 @@ import random
 import sys
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ def said(request_id: str, with_everything: bool) -> dict[str, Any]:
     )
 
 
+_started_ns = count(1_795_252_119_000_000_000)
+
+
+def attempt(provider: str, status: int, request_id: str) -> tuple[Any, Any]:
+    """Start and end of one attempt."""
+    started_ns = next(_started_ns)
+    end = attempt_entry(provider, status, request_id=request_id, started_ns=started_ns)
+    return attempt_start(provider, request_id, started_ns=started_ns), end
+
+
 def batches(requests: int, with_everything: bool) -> list[tuple[bytes, bytes]]:
     """Return (attempts, requests) messages; ids are random, everything else repeats."""
     dice = random.Random(SEED)
@@ -76,9 +87,9 @@ def batches(requests: int, with_everything: bool) -> list[tuple[bytes, bytes]]:
             request_id = f"{dice.getrandbits(128):032x}"
             fell_back = number % 3 == 0
             if fell_back:
-                tried += [attempt_start("cloud", request_id), attempt_entry("cloud", 429, request_id=request_id)]
+                tried += attempt("cloud", 429, request_id)
             last = "spare" if fell_back else "cloud"
-            tried += [attempt_start(last, request_id), attempt_entry(last, request_id=request_id)]
+            tried += attempt(last, 200, request_id)
             ended.append(
                 request_entry(
                     metadata=said(request_id, with_everything),

@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any
 
 import grpc
 from envoy.service.accesslog.v3 import als_pb2
 
-from signalbox.collector.records import ATTEMPT_ENDED, REQUEST_ENDED, attempt_record, request_record
+from signalbox.collector.records import (
+    ATTEMPT_ENDED,
+    ATTEMPT_STARTED,
+    REQUEST_ENDED,
+    REQUEST_GOES_ON,
+    attempt_id,
+    attempt_record,
+    request_record,
+    running_request,
+)
 from signalbox.collector.state import Collector
 from signalbox.errors import SetupError
 from signalbox.telemetry import AccessLog
@@ -30,6 +40,7 @@ class Receiver:
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
+        self._sources = count(1)
 
     @property
     def handler(self) -> Any:
@@ -40,15 +51,19 @@ class Receiver:
         return grpc.method_handlers_generic_handler(SERVICE.full_name, {STREAM_METHOD: method})
 
     async def _stream(self, messages: AsyncIterator[bytes], _context: object) -> bytes:
-        log = AccessLog.OTHER
-        async for data in messages:
-            log = self.take(data, log)
+        log, source = AccessLog.OTHER, next(self._sources)
+        try:
+            async for data in messages:
+                log = self.take(data, log, source)
+        finally:
+            self._collector.source_lost(source)
         return _ANSWER
 
-    def take(self, data: bytes, log: AccessLog) -> AccessLog:
+    def take(self, data: bytes, log: AccessLog, source: int = 0) -> AccessLog:
         """Handle one message of a stream. Returns the log the stream belongs to.
 
         log: what the message before it returned; only the first message of a stream names it.
+        source: the stream's own number.
         """
         try:
             message = als_pb2.StreamAccessLogsMessage.FromString(data)
@@ -60,18 +75,21 @@ class Receiver:
         for entry in message.http_logs.log_entry:
             self._collector.entry(log)
             try:
-                self._hand_over(log, entry)
+                self._hand_over(log, entry, source)
             except Exception as problem:  # noqa: BLE001 - nor one odd entry
                 self._collector.unreadable(log, problem)
         return log
 
-    def _hand_over(self, log: AccessLog, entry: Any) -> None:
-        # Both logs also carry entries of what has only begun; they say nothing the last one does not.
+    def _hand_over(self, log: AccessLog, entry: Any, source: int) -> None:
         kind = entry.common_properties.access_log_type
         if log is AccessLog.REQUEST and kind == REQUEST_ENDED:
             self._collector.request(request_record(entry))
         elif log is AccessLog.ATTEMPT and kind == ATTEMPT_ENDED:
             self._collector.attempt(attempt_record(entry))
+        elif log is AccessLog.ATTEMPT and kind == ATTEMPT_STARTED:
+            self._collector.attempt_started(attempt_id(entry), source)
+        elif log is AccessLog.REQUEST and kind == REQUEST_GOES_ON:
+            self._collector.request_goes_on(*running_request(entry))
 
 
 async def start_receiver(collector: Collector, socket_path: str) -> grpc.aio.Server:

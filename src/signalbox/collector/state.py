@@ -7,19 +7,21 @@ API. Does no I/O: metrics are counted in memory, log lines handed to a writer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 from signalbox.collector.join import Exchange, Joiner
 from signalbox.collector.journal.journal import Journal
+from signalbox.collector.live.picture import Picture
 from signalbox.collector.log import LEVELS, LogWriter, event_line, request_level, request_line
 from signalbox.collector.metrics import Metrics
 from signalbox.collector.names import Names
 from signalbox.collector.push import Pusher
-from signalbox.collector.records import AttemptRecord, RequestRecord
+from signalbox.collector.records import AttemptId, AttemptRecord, ExchangeKey, RequestRecord
 from signalbox.policy.schema import Policy
+from signalbox.record import Target
 from signalbox.telemetry import AccessLog, ReloadOutcome
 from signalbox.types import Price
 
@@ -93,6 +95,7 @@ class Collector:
         self.journal = Journal(metrics.feedback, clock, wall)
         self._pusher = Pusher(metrics.registry)
         self._joiner = Joiner()
+        self.picture = Picture()
         self._policy_names = Names()
         self._names = Names()  # those and the previous policy's
         self._status: Status | None = None
@@ -109,6 +112,7 @@ class Collector:
         """
         names = Names.of(policy)
         self._names, self._policy_names = names | self._policy_names, names
+        self.picture.apply_policy(policy, self._clock())
         self._prices = {
             name: Price(model.price.input, model.price.output, model.price.cached_input)
             for name, model in policy.models.items()
@@ -136,10 +140,25 @@ class Collector:
         self.metrics.entry(log)
 
     def request(self, record: RequestRecord) -> None:
-        self._finish(self._joiner.add_request(record, self._clock()))
+        now = self._clock()
+        self.picture.request_ended(record, now)
+        self._finish(self._joiner.add_request(record, now))
+
+    def request_goes_on(self, key: ExchangeKey, chain: Sequence[Target]) -> None:
+        self.picture.request_goes_on(key, chain, self._clock())
+
+    def attempt_started(self, attempt: AttemptId, source: int) -> None:
+        """source: number of the log stream that told."""
+        self.picture.attempt_started(attempt, source, self._clock())
 
     def attempt(self, record: AttemptRecord) -> None:
-        self._finish(self._joiner.add_attempt(record, self._clock()))
+        now = self._clock()
+        self.picture.attempt_ended(record, now)
+        self._finish(self._joiner.add_attempt(record, now))
+
+    def source_lost(self, source: int) -> None:
+        """A log stream has ended, and perhaps the Envoy behind it."""
+        self.picture.source_lost(source)
 
     def unreadable(self, log: AccessLog, problem: Exception) -> None:
         """Count something that could not be read, and say so once in a while, without its text."""
@@ -177,6 +196,7 @@ class Collector:
             request = exchange.request
             labels = None if request is None else self._names.labels(request)
             self.metrics.exchange(exchange, labels, self._names)
+            self.picture.exchange(exchange, self._clock())
             if request is None or labels is None:
                 continue
             record = request.verdict

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from signalbox.decide.balance import balanced_scores
 from signalbox.decide.counts import Counts
 from signalbox.decide.speed import expected_seconds
 from signalbox.decide.worth import cached_share, expected_output, price_of, usd
@@ -16,7 +17,6 @@ from signalbox.world import UNKNOWN_MODEL
 
 Candidates = tuple[Candidate, ...]
 
-FREE_USD = 1e-6  # what a free model counts as when costs are compared as ratios
 RECENT_SAMPLES = 1.0  # decayed; below it a measurement is old enough to be taken again
 
 
@@ -92,34 +92,13 @@ def rank_fastest(candidates: Candidates, measures: Measures, ranking: Ranking, l
 def rank_balanced(
     candidates: Candidates, measures: Measures, ranking: Ranking, leader: str | None, balance: Balance
 ) -> Candidates:
-    """Return the candidates by expected cost and time, each as a multiple of the best one's, weighted.
-
-    The score is the weighted geometric mean of the two ratios. What is not known of a candidate counts as the worst
-    ratio known of any, so it neither wins by silence nor is ruled out.
-    """
+    """Return the candidates by expected cost and time, weighted; see `balanced_scores`."""
     for candidate in candidates:
         if measures.prices[candidate.model] is not None:
             measures.counts.settle(candidate)
-    costs = _ratios({c.model: _not_free(measures.fresh_usd(c)) for c in candidates})
-    times = _ratios({c.model: measures.seconds(c) for c in candidates})
-    total = balance.cost + balance.latency
-    scores = {
-        model: math.exp((balance.cost * math.log(costs[model]) + balance.latency * math.log(times[model])) / total)
-        for model in costs
-    }
-    return _by_score(candidates, scores, ranking, leader)
-
-
-def _not_free(expected_usd: float | None) -> float | None:
-    return None if expected_usd is None else max(expected_usd, FREE_USD)
-
-
-def _ratios(values: Mapping[str, float | None]) -> dict[str, float]:
-    known = [value for value in values.values() if value is not None and value > 0]
-    if not known:
-        return dict.fromkeys(values, 1.0)
-    best, worst = min(known), max(known)
-    return {model: (worst if value is None else max(value, best)) / best for model, value in values.items()}
+    costs = {candidate.model: measures.fresh_usd(candidate) for candidate in candidates}
+    times = {candidate.model: measures.seconds(candidate) for candidate in candidates}
+    return _by_score(candidates, balanced_scores(costs, times, balance), ranking, leader)
 
 
 def _by_score(

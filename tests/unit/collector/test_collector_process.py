@@ -62,6 +62,7 @@ class CollectorProcess:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
+        if self.process.stderr is not None and not self.process.stderr.closed:
             self.process.communicate()
         self.hang_up()
 

@@ -1,0 +1,111 @@
+"""Which model is in front of each pool that is ranked by speed or balance.
+
+Measurements of two models that are about equal cross again and again. The one in front therefore stays there until
+another is better by `ranking.hysteresis`, and has been measured often enough to be believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from signalbox.decide.balance import balanced_scores
+from signalbox.decide.speed import expected_seconds, samples_behind
+from signalbox.policy.schema import Policy, Prefer
+from signalbox.policy.world import Balance
+from signalbox.world import UNKNOWN_MODEL, CircuitState, ModelState
+
+MIN_SAMPLES = 3.0  # decayed: fewer are an anecdote
+
+ExpectedUsd = Callable[[str, str], float | None]
+"""Route and model -> what a typical request of that route costs there; None when its price is unknown."""
+
+Lengths = Mapping[str, Mapping[str, float]]
+"""Route -> model -> expected tokens of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPool:
+    """A pool as a policy describes it. key: "ROUTER/ROUTE"; the router's own pool has its name as route."""
+
+    key: str
+    route: str
+    models: tuple[str, ...]
+    prefer: Prefer
+    balance: Balance
+
+
+def ranked_pools(policy: Policy) -> Iterator[RankedPool]:
+    """Yield the pools of a policy whose order follows from measured speed."""
+    for name, router in policy.routers.items():
+        pools = [(name, router.models, router.prefer)]
+        pools += [(task.name, task.models, task.prefer) for task in router.tasks]
+        for route, models, prefer in pools:
+            if prefer in ("fastest", "balanced") and models:
+                yield RankedPool(f"{name}/{route}", route, models, prefer, router.balance)
+
+
+class Leaders:
+    """The models in front, and their pools."""
+
+    def __init__(self, default_output_tokens: float) -> None:
+        self._default_output_tokens = default_output_tokens
+        self._pools: tuple[RankedPool, ...] = ()
+        self._hysteresis = 0.0
+        self._leaders: dict[str, str] = {}
+
+    def use(self, policy: Policy) -> None:
+        """Take the pools of a policy. A leader stays if its pool still has it."""
+        self._pools = tuple(ranked_pools(policy))
+        self._hysteresis = policy.ranking.hysteresis
+        known, self._leaders = self._leaders, {}
+        for pool in self._pools:
+            if known.get(pool.key) in pool.models:
+                self._leaders[pool.key] = known[pool.key]
+
+    def update(self, models: Mapping[str, ModelState], lengths: Lengths, expected_usd: ExpectedUsd) -> dict[str, str]:
+        """Look at what is known now. Returns pool -> model in front, without pools nothing is known of.
+
+        models: by name; a model that is not there is unknown.
+        """
+        for pool in self._pools:
+            leader = self._leader(pool, self._scores(pool, models, lengths, expected_usd), models)
+            if leader is not None:
+                self._leaders[pool.key] = leader
+        return dict(self._leaders)
+
+    def _scores(
+        self, pool: RankedPool, models: Mapping[str, ModelState], lengths: Lengths, expected_usd: ExpectedUsd
+    ) -> dict[str, float]:
+        """Return a score for each model whose speed is known; lower is better."""
+        tokens = lengths.get(pool.route, {})
+        seconds: dict[str, float] = {}
+        for model in pool.models:
+            state = models.get(model, UNKNOWN_MODEL)
+            expected = expected_seconds(state, tokens.get(model, self._default_output_tokens), stream=True)
+            if expected is not None:
+                seconds[model] = expected
+        if pool.prefer != "balanced":
+            return seconds
+        usd = {model: expected_usd(pool.route, model) for model in seconds}
+        if all(cost is None for cost in usd.values()):
+            return {}
+        return balanced_scores(usd, seconds, pool.balance)
+
+    def _leader(self, pool: RankedPool, scores: Mapping[str, float], models: Mapping[str, ModelState]) -> str | None:
+        leader = self._leaders.get(pool.key)
+        challengers = [
+            (score, model)
+            for model, score in scores.items()
+            if model != leader and _serves(models[model]) and samples_behind(models[model]) >= MIN_SAMPLES
+        ]
+        if not challengers:
+            return leader
+        score, challenger = min(challengers)
+        if leader is None or leader not in scores or not _serves(models[leader]):
+            return challenger
+        return challenger if score < scores[leader] * (1 - self._hysteresis) else leader
+
+
+def _serves(state: ModelState) -> bool:
+    return state.circuit is not CircuitState.OPEN

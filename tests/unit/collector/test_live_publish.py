@@ -1,0 +1,122 @@
+"""What is known becomes one snapshot in one file, whole or not at all."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+from access_log_entries import attempt_entry, decision, request_entry
+from collector_bench import Bench
+
+from signalbox.collector.live.publish import Elsewhere, Publisher
+from signalbox.world import CircuitState, RolloutState, Snapshot, Timing
+from signalbox.world_file import WorldReader
+
+DIRECT = (("cloud", "gpt-large", "x"),)
+
+
+@pytest.fixture
+def publisher(bench: Bench, tmp_path: Path) -> Publisher:
+    return Publisher(tmp_path, wall_clock=lambda: 1e9 + bench.now_seconds, clock=lambda: bench.now_seconds)
+
+
+def publish(bench: Bench, publisher: Publisher, elsewhere: Elsewhere | None = None) -> bool:
+    return bench.collector.picture.publish(
+        publisher,
+        bench.now_seconds,
+        elsewhere=elsewhere or Elsewhere(),
+        expected_usd=lambda _route, _model: None,
+        shifts={"coding": {"gpt-large": 0.25}},
+        rollouts={"coding": RolloutState(0.1)},
+    )
+
+
+def written(tmp_path: Path) -> Snapshot:
+    return msgspec.json.decode((tmp_path / "world.json").read_bytes(), type=Snapshot)
+
+
+def test_a_snapshot_says_what_every_part_knows(bench: Bench, publisher: Publisher, tmp_path: Path) -> None:
+    bench.attempts(attempt_entry("cloud"))
+    bench.requests(request_entry(metadata=decision(chain=DIRECT), usage=(11, 400)))
+    elsewhere = Elsewhere(
+        circuits={"gpt-small": (CircuitState.HALF_OPEN, 0.1)},
+        queue_depth={"qwen": 7.0},
+        kv_usage={"qwen": 0.5},
+        fleet_ttft={"qwen": Timing(0.2, 0.4, 50.0)},
+        prices={"gpt-large": (1.0, 4.0, 0.1)},
+    )
+    assert publish(bench, publisher, elsewhere)
+    found = written(tmp_path)
+    assert (found.generation, found.published_seconds) == (1, 1e9 + bench.now_seconds)
+    assert set(found.models) == {"gpt-large", "gpt-small", "qwen"}
+    large, small, qwen = (found.models[name] for name in ("gpt-large", "gpt-small", "qwen"))
+    assert large.ttft is not None
+    assert large.ttft.p50 == pytest.approx(0.3, rel=0.02)
+    assert large.price == (1.0, 4.0, 0.1)
+    assert (small.circuit, small.probe_share) == (CircuitState.HALF_OPEN, 0.1)
+    assert (qwen.queue_depth, qwen.kv_usage, qwen.ttft) == (7.0, 0.5, Timing(0.2, 0.4, 50.0))
+    assert found.output_tokens["bug-fixing"]["gpt-large"] > 300
+    assert found.shifts == {"coding": {"gpt-large": 0.25}}
+    assert found.rollouts == {"coding": RolloutState(0.1)}
+
+
+def test_the_fleets_figures_give_way_to_enough_of_ones_own(bench: Bench, publisher: Publisher, tmp_path: Path) -> None:
+    elsewhere = Elsewhere(fleet_ttft={"gpt-large": Timing(9.0, 9.0, 50.0)})
+    for number in range(3):
+        publish(bench, publisher, elsewhere)
+        ttft = written(tmp_path).models["gpt-large"].ttft
+        assert ttft is not None
+        assert ttft.p50 == 9.0
+        bench.attempts(attempt_entry("cloud", request_id=f"{number:08}"))
+        bench.requests(request_entry(metadata=decision(chain=DIRECT), request_id=f"{number:08}"))
+    publish(bench, publisher, elsewhere)
+    ttft = written(tmp_path).models["gpt-large"].ttft
+    assert ttft is not None
+    assert ttft.p50 == pytest.approx(0.3, rel=0.02)
+
+
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf, -math.inf, -1.0])
+def test_what_no_figure_can_be_is_left_out(bench: Bench, publisher: Publisher, tmp_path: Path, nonsense: float) -> None:
+    elsewhere = Elsewhere(
+        queue_depth={"qwen": nonsense},
+        kv_usage={"qwen": nonsense},
+        fleet_ttft={"qwen": Timing(nonsense, 1.0, 1.0)},
+        fleet_per_token={"qwen": Timing(0.1, 1.0, nonsense)},
+        prices={"qwen": (1.0, nonsense, 1.0)},
+    )
+    assert publish(bench, publisher, elsewhere)
+    qwen = written(tmp_path).models["qwen"]
+    assert (qwen.queue_depth, qwen.kv_usage, qwen.ttft, qwen.per_token, qwen.price) == (None,) * 5
+
+
+def test_the_file_is_replaced_and_never_half_written(bench: Bench, publisher: Publisher, tmp_path: Path) -> None:
+    publish(bench, publisher)
+    first = (tmp_path / "world.json").open("rb")
+    publish(bench, publisher)
+    with first:
+        assert msgspec.json.decode(first.read(), type=Snapshot).generation == 1
+    assert written(tmp_path).generation == 2
+    assert os.listdir(tmp_path) == ["world.json"]
+    assert stat.S_IMODE((tmp_path / "world.json").stat().st_mode) & 0o007 == 0
+
+
+def test_a_file_that_cannot_be_written_is_told_of_and_grows_old(bench: Bench, publisher: Publisher) -> None:
+    assert publish(bench, publisher)
+    missing = Publisher(Path("/nonexistent"), wall_clock=lambda: 0.0, clock=lambda: bench.now_seconds)
+    bench.now_seconds += 5
+    assert not publish(bench, missing)
+    assert isinstance(missing.problem, FileNotFoundError)
+    assert (missing.generation, missing.age_seconds, publisher.age_seconds) == (0, 5.0, 5.0)
+    assert publish(bench, publisher)
+    assert publisher.age_seconds == 0.0
+
+
+def test_a_worker_reads_what_was_published(bench: Bench, publisher: Publisher, tmp_path: Path) -> None:
+    publish(bench, publisher)
+    reader = WorldReader(tmp_path / "world.json", wall_clock=lambda: 1e9 + bench.now_seconds)
+    reader.look()
+    assert reader.current == written(tmp_path)

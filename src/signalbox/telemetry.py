@@ -257,6 +257,12 @@ FEEDBACK = Metric(
     "Decisions that feedback was given to, by the first mark.",
     ("router", "model", "verdict"),
 )
+ATTEMPTS_IN_FLIGHT = Metric(
+    "gauge",
+    "signalbox_attempts_in_flight",
+    "Attempts that have a connection and have not ended; without a model while that is not known yet.",
+    ("provider", "model"),
+)
 
 # ---------------------------------------------------------------- OpenTelemetry's names
 
@@ -308,6 +314,11 @@ POLICY_RELOADS = Metric(
 )
 WORKERS = Metric("gauge", "signalbox_workers", "Worker processes: wanted, and ready to decide.", ("state",))
 WORKER_RESTARTS = Metric("counter", "signalbox_worker_restarts_total", "Workers that died and were started again.")
+WORLD_AGE = Metric(
+    "gauge",
+    "signalbox_world_age_seconds",
+    "Time since the collector published a snapshot of the world; workers let go of one older than a minute.",
+)
 ACCESS_LOG_ENTRIES = Metric(
     "counter", "signalbox_access_log_entries_total", "Entries received from Envoy's access log.", ("log",)
 )
@@ -364,6 +375,7 @@ METRICS: tuple[Metric, ...] = (
     SHADOW_DECISIONS,
     STORE_FAULTS,
     FEEDBACK,
+    ATTEMPTS_IN_FLIGHT,
     TOKEN_USAGE,
     REQUEST_DURATION,
     TIME_TO_FIRST_TOKEN,
@@ -374,6 +386,7 @@ METRICS: tuple[Metric, ...] = (
     POLICY_RELOADS,
     WORKERS,
     WORKER_RESTARTS,
+    WORLD_AGE,
     ACCESS_LOG_ENTRIES,
     ACCESS_LOG_UNREADABLE,
     LOG_LINES_DROPPED,

@@ -97,6 +97,8 @@ class Metrics:
         self._shift_share = family(telemetry.SHIFT_SHARE)
         self._rollout_share = family(telemetry.ROLLOUT_SHARE)
         self._rollbacks = family(telemetry.ROLLBACKS)
+        self._in_flight = family(telemetry.ATTEMPTS_IN_FLIGHT)
+        self._world_age = made[telemetry.WORLD_AGE.name]
         self._decide_seconds = made[telemetry.DECIDE_SECONDS.name]
         self._ext_proc_seconds = made[telemetry.EXT_PROC_SECONDS.name]
         self._token_usage = family(telemetry.TOKEN_USAGE)
@@ -121,6 +123,7 @@ class Metrics:
         self.pushes = {outcome: Total(pushes.at(outcome)) for outcome in PushOutcome}
         reloads = family(telemetry.POLICY_RELOADS)
         self.reloads = {outcome: Total(reloads.at(outcome)) for outcome in ReloadOutcome}
+        self._shown_in_flight: set[tuple[str, str]] = set()
         made[telemetry.BUILD_INFO.name].labels(__version__).set(1)
         # A series that appears with its first increment hides that increment from rate().
         for cause in UndecidedCause:
@@ -145,6 +148,18 @@ class Metrics:
         self._policy_info.at(sha256[:12]).set(1)
         if loaded_at_seconds is not None:
             self._policy_last_success.set(loaded_at_seconds)
+
+    def in_flight(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Show running attempts by provider and model; whatever is not there any more shows none."""
+        for labels in self._shown_in_flight - counts.keys():
+            self._in_flight.at(*labels).set(0)
+        for labels, count in counts.items():
+            self._in_flight.at(*labels).set(count)
+        self._shown_in_flight = set(counts)
+
+    def world_age(self, seconds: Callable[[], float]) -> None:
+        """Show the snapshot's age, asked for whenever somebody scrapes: it grows while nothing else happens."""
+        self._world_age.set_function(seconds)
 
     def workers(self, wanted: int, ready: int) -> None:
         self._workers.at(WorkerState.WANTED).set(wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -93,6 +93,14 @@ class Names:
         if target is None:
             return "", ""
         return close(target.provider, self.providers) or OTHER, close(target.model, self.models) or OTHER
+
+    def counts(self, by_target: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+        """Return counts by provider and model, each name closed."""
+        closed: dict[tuple[str, str], int] = {}
+        for (provider, model), count in by_target.items():
+            labels = close(provider, self.providers), close(model, self.models)
+            closed[labels] = closed.get(labels, 0) + count
+        return closed
 
 
 def close(value: str | None, allowed: frozenset[str]) -> str:

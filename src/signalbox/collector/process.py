@@ -14,11 +14,14 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 from signalbox.collector.api import start_api
+from signalbox.collector.live.publish import Publisher
 from signalbox.collector.log import LogWriter
 from signalbox.collector.metrics import Metrics
 from signalbox.collector.receiver import start_receiver
@@ -46,7 +49,8 @@ async def run_collector(socket_path: str, api_host: str, api_port: int, control_
     loop.add_signal_handler(signal.SIGINT, lambda: None)
 
     log = LogWriter(sys.stdout.fileno())
-    collector = Collector(Metrics(), log)
+    publisher = Publisher(Path(socket_path).parent, time.time, time.monotonic)  # both lie in the run directory
+    collector = Collector(Metrics(), log, publisher=publisher)
     async with AsyncExitStack() as ending:  # last in, first ended: no more entries, then the last lines, then the API
         ending.push_async_callback(_hang_up, writer)
         try:

@@ -14,7 +14,8 @@ from typing import Any
 
 from signalbox.collector.join import Exchange, Joiner
 from signalbox.collector.journal.journal import Journal
-from signalbox.collector.live.picture import Picture
+from signalbox.collector.live.picture import Picture, policy_prices
+from signalbox.collector.live.publish import Elsewhere, Publisher
 from signalbox.collector.log import LEVELS, LogWriter, event_line, request_level, request_line
 from signalbox.collector.metrics import Metrics
 from signalbox.collector.names import Names
@@ -88,8 +89,14 @@ class Collector:
         log: LogWriter,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        publisher: Publisher | None = None,
     ) -> None:
+        """publisher: writes snapshots for the workers; None leaves them without any."""
         self.metrics = metrics
+        self._publisher = publisher
+        if publisher is not None:
+            metrics.world_age(lambda: publisher.age_seconds)
+        self._policy: Policy | None = None
         self._log = log
         self._clock = clock
         self.journal = Journal(metrics.feedback, clock, wall)
@@ -121,6 +128,7 @@ class Collector:
         self.journal.use(policy, self._names)
         self._log_level = LEVELS[policy.telemetry.log_level]
         self._pusher.use(policy.telemetry.push)
+        self._policy = policy
 
     def apply_status(self, message: Mapping[str, Any]) -> None:
         """Take a message of type `status`; see `signalbox.control`. Raises KeyError if it lacks something."""
@@ -169,7 +177,8 @@ class Collector:
 
     def tick(self) -> None:
         """Let go of what has waited too long; to be called a few times a second."""
-        self._finish(self._joiner.expire(self._clock()))
+        now = self._clock()
+        self._finish(self._joiner.expire(now))
         self.metrics.log_lines_dropped.set(self._log.dropped)
         self.journal.feedback.expire()
         for outcome, lines in self.journal.writer.counts.items():
@@ -180,6 +189,15 @@ class Collector:
             self._warn("journal_failed", problem=problem)
         if problem := self._pusher.take_problem():
             self._warn("metrics_push_failed", problem=problem)
+        self.metrics.in_flight(self._names.counts(self.picture.models.in_flight.counts()))
+        if self._publisher is not None and self._policy is not None:
+            self._publish(self._publisher, self._policy, now)
+
+    def _publish(self, publisher: Publisher, policy: Policy, now_seconds: float) -> None:
+        was_possible = publisher.problem is None
+        self.picture.publish(publisher, now_seconds, elsewhere=Elsewhere(), prices=policy_prices(policy))
+        if publisher.problem is not None and was_possible:  # one line, however long it lasts
+            self._log.write(event_line("world_unwritable", problem=type(publisher.problem).__name__))
 
     def drain(self) -> None:
         """Count and log everything that still waits for its other half."""

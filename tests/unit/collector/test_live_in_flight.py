@@ -51,6 +51,24 @@ def test_where_a_provider_has_several_models_the_chain_says_which_is_at_work(in_
     assert (in_flight.of_model("large"), in_flight.of_model("small")) == (0, 1)
 
 
+def test_counts_name_the_model_once_it_is_known(in_flight: InFlight) -> None:
+    in_flight.started(attempt(1, "cloud"), 1, 0.0)
+    in_flight.started(attempt(2, "cloud"), 1, 0.0)
+    in_flight.goes_on(key(2), CHAIN, 0.3)
+    in_flight.started(attempt(3), 1, 0.3)
+    assert in_flight.counts() == {("cloud", ""): 1, ("cloud", "large"): 1, ("local", "qwen"): 1}
+    in_flight.ended(attempt(1, "cloud"), 0.4)
+    assert in_flight.counts() == {("cloud", "large"): 1, ("local", "qwen"): 1}
+
+
+def test_a_model_that_moves_to_another_provider_starts_from_nothing_there(in_flight: InFlight) -> None:
+    in_flight.started(attempt(1), 1, 0.0)
+    in_flight.use(PROVIDER_OF | {"qwen": "cloud"})
+    assert (in_flight.of_model("qwen"), in_flight.of_provider("local")) == (0, 1)
+    in_flight.ended(attempt(1), 1.0)
+    assert in_flight.counts() == {}
+
+
 def test_a_model_that_the_policy_does_not_have_there_is_not_counted(in_flight: InFlight) -> None:
     in_flight.started(attempt(1, "cloud"), 1, 0.0)
     in_flight.goes_on(key(1), (Target("cloud", "qwen"), Target("cloud", "made-up")), 0.3)

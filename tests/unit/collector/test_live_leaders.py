@@ -35,10 +35,6 @@ def took(seconds: float, samples: float = 10.0, **more: object) -> ModelState:
     return ModelState(ttft=Timing(seconds, seconds * 2, samples), **more)  # type: ignore[arg-type]
 
 
-def no_price(_route: str, _model: str) -> float | None:
-    return None
-
-
 @pytest.fixture
 def leaders() -> Leaders:
     made = Leaders(300.0)
@@ -47,7 +43,7 @@ def leaders() -> Leaders:
 
 
 def front(leaders: Leaders, **models: ModelState) -> str | None:
-    return leaders.update(models, {}, no_price).get("quick/quick")
+    return leaders.update(models, {}, {}).get("quick/quick")
 
 
 def test_pools_ranked_by_speed_or_balance_are_named_by_router_and_route() -> None:
@@ -57,7 +53,7 @@ def test_pools_ranked_by_speed_or_balance_are_named_by_router_and_route() -> Non
 
 
 def test_where_nothing_is_known_nobody_leads(leaders: Leaders) -> None:
-    assert leaders.update({}, {}, no_price) == {}
+    assert leaders.update({}, {}, {}) == {}
     assert front(leaders, a=took(1.0, 2.9)) is None
 
 
@@ -101,15 +97,16 @@ def test_expected_lengths_decide_between_a_quick_start_and_a_quick_pace(leaders:
         "a": ModelState(ttft=Timing(0.1, 0.2, 9), per_token=Timing(0.02, 0.1, 9)),
         "b": ModelState(ttft=Timing(1.0, 2.0, 9), per_token=Timing(0.001, 0.1, 9)),
     }
-    assert leaders.update(models, {"quick": {"a": 10.0, "b": 10.0}}, no_price)["quick/quick"] == "a"
-    assert leaders.update(models, {"quick": {"a": 1000.0, "b": 1000.0}}, no_price)["quick/quick"] == "b"
+    assert leaders.update(models, {"quick": {"a": 10.0, "b": 10.0}}, {})["quick/quick"] == "a"
+    assert leaders.update(models, {"quick": {"a": 1000.0, "b": 1000.0}}, {})["quick/quick"] == "b"
 
 
-def test_balance_counts_the_price_and_leaves_out_who_has_none(leaders: Leaders) -> None:
-    models = {"a": took(1.0), "b": took(1.5)}
-    usd = {"a": 4e-3, "b": 1e-3}
-    assert "mixed/fair" not in leaders.update(models, {}, no_price)
-    assert leaders.update(models, {}, lambda _route, model: usd[model])["mixed/fair"] == "b"
+def test_balance_counts_the_price_and_one_that_nobody_knows_as_the_worst(leaders: Leaders) -> None:
+    models = {"a": took(1.0), "b": took(3.0)}
+    prices = {"a": (4.0, 16.0, 4.0), "b": (1.0, 4.0, 1.0)}
+    assert "mixed/fair" not in leaders.update(models, {}, {})
+    assert leaders.update(models, {}, prices)["mixed/fair"] == "b"
+    assert leaders.update(models, {}, {"a": prices["a"]})["mixed/fair"] == "a"
 
 
 def test_a_reload_keeps_the_leaders_of_pools_that_still_have_them(leaders: Leaders) -> None:
@@ -118,4 +115,4 @@ def test_a_reload_keeps_the_leaders_of_pools_that_still_have_them(leaders: Leade
         "routers": {"quick": {"models": ["b", "c"], "prefer": "fastest"}, "mixed": POLICY["routers"]["mixed"]}  # type: ignore[index]
     }
     leaders.use(Policy.model_validate(changed))
-    assert leaders.update({}, {}, no_price) == {"mixed/speedy": "c"}
+    assert leaders.update({}, {}, {}) == {"mixed/speedy": "c"}

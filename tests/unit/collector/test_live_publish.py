@@ -9,10 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from access_log_entries import attempt_entry, decision, request_entry
-from collector_bench import Bench
+from access_log_entries import attempt_entry, attempt_start, decision, request_entry
+from collector_bench import POLICY, Bench
 
 from signalbox.collector.live.publish import Elsewhere, Publisher
+from signalbox.collector.state import Collector
+from signalbox.policy.schema import Policy
 from signalbox.world import CircuitState, RolloutState, Snapshot, Timing
 from signalbox.world_file import WorldReader
 
@@ -29,7 +31,7 @@ def publish(bench: Bench, publisher: Publisher, elsewhere: Elsewhere | None = No
         publisher,
         bench.now_seconds,
         elsewhere=elsewhere or Elsewhere(),
-        expected_usd=lambda _route, _model: None,
+        prices={},
         shifts={"coding": {"gpt-large": 0.25}},
         rollouts={"coding": RolloutState(0.1)},
     )
@@ -120,3 +122,49 @@ def test_a_worker_reads_what_was_published(bench: Bench, publisher: Publisher, t
     reader = WorldReader(tmp_path / "world.json", wall_clock=lambda: 1e9 + bench.now_seconds)
     reader.look()
     assert reader.current == written(tmp_path)
+
+
+def test_the_collector_publishes_with_every_tick_once_it_has_a_policy(bench: Bench, tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path, wall_clock=lambda: 0.0, clock=lambda: bench.now_seconds)
+    collector = Collector(bench.collector.metrics, bench.log, lambda: bench.now_seconds, publisher=publisher)
+    collector.tick()
+    assert os.listdir(tmp_path) == []
+    collector.apply_policy(Policy.model_validate(POLICY), "00" * 32)
+    for generation in (1, 2):
+        collector.tick()
+        assert written(tmp_path).generation == generation
+
+
+def test_the_snapshots_age_grows_between_ticks_and_is_seen_by_whoever_scrapes(bench: Bench, tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path, wall_clock=lambda: 0.0, clock=lambda: bench.now_seconds)
+    collector = Collector(bench.collector.metrics, bench.log, lambda: bench.now_seconds, publisher=publisher)
+    collector.apply_policy(Policy.model_validate(POLICY), "00" * 32)
+    collector.tick()
+    assert bench.value("signalbox_world_age_seconds") == 0.0
+    bench.now_seconds += 7.5
+    assert bench.value("signalbox_world_age_seconds") == 7.5
+
+
+def test_a_run_directory_that_cannot_be_written_is_one_log_line_until_it_can_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "run"
+    publisher = Publisher(run_dir, wall_clock=lambda: 0.0, clock=lambda: bench.now_seconds)
+    collector = Collector(bench.collector.metrics, bench.log, lambda: bench.now_seconds, publisher=publisher)
+    collector.apply_policy(Policy.model_validate(POLICY), "00" * 32)
+    for _ in range(3):
+        collector.tick()
+    run_dir.mkdir()
+    collector.tick()
+    assert [(line["event"], line["problem"]) for line in bench.log.lines] == [("world_unwritable", "FileNotFoundError")]
+    assert written(run_dir).generation == 1
+
+
+def test_running_attempts_are_shown_by_provider_and_model(bench: Bench) -> None:
+    bench.attempts(attempt_start("cloud", started_ns=10**18), attempt_start("nobody", started_ns=10**18))
+    bench.later(0.25)
+    shown = {(("model", "gpt-large"), ("provider", "cloud")): 1.0, (("model", ""), ("provider", "other")): 1.0}
+    assert bench.series("signalbox_attempts_in_flight") == shown
+    bench.attempts(attempt_entry("cloud", started_ns=10**18), attempt_entry("nobody", started_ns=10**18))
+    bench.later(0.25)
+    assert bench.series("signalbox_attempts_in_flight") == {}

@@ -14,9 +14,12 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from signalbox.collector.records import AttemptId, ExchangeKey
 from signalbox.record import Target
+
+_Name = TypeVar("_Name")
 
 LATE_SECONDS = 2.0  # twenty of Envoy's flush intervals: what belongs to a request that ended has come by then
 LONGEST_SECONDS = 3600.0  # as long as the joiner waits for a request
@@ -46,17 +49,25 @@ class InFlight:
         self._only_model: dict[str, str] = {}
         self._requests: OrderedDict[ExchangeKey, _Request] = OrderedDict()
         self._ended: OrderedDict[ExchangeKey, float] = OrderedDict()
-        self._by_provider: Counter[str] = Counter()
-        self._by_model: Counter[str] = Counter()
+        self._by_provider: dict[str, int] = Counter()
+        self._by_model: dict[tuple[str, str], int] = Counter()
 
     def __len__(self) -> int:
         return len(self._requests)
 
     def of_model(self, model: str) -> int:
-        return self._by_model.get(model, 0)
+        """Return the attempts known to be at a model of the policy."""
+        return self._by_model.get((self._provider_of.get(model, ""), model), 0)
 
     def of_provider(self, provider: str) -> int:
         return self._by_provider.get(provider, 0)
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return (provider, model) -> attempts; no model for those whose model is not known yet."""
+        unknown = Counter(self._by_provider)
+        for (provider, _), count in self._by_model.items():
+            unknown[provider] -= count
+        return dict(self._by_model) | {(provider, ""): count for provider, count in unknown.items() if count > 0}
 
     def use(self, provider_of: Mapping[str, str]) -> None:
         """Take the models of a policy, with the provider of each. What runs keeps the name it has."""
@@ -75,7 +86,7 @@ class InFlight:
         request.attempts[attempt] = _Running(source, model)
         self._by_provider[attempt.provider] += 1
         if model is not None:
-            self._by_model[model] += 1
+            self._by_model[attempt.provider, model] += 1
 
     def ended(self, attempt: AttemptId, now_seconds: float) -> None:
         """Count an attempt no longer. Its start may have been lost, or be still to come."""
@@ -91,7 +102,7 @@ class InFlight:
             if running is not None and running.model is None:
                 running.model = self._model(attempt, request)
                 if running.model is not None:
-                    self._by_model[running.model] += 1
+                    self._by_model[attempt.provider, running.model] += 1
 
     def request_ended(self, key: ExchangeKey, now_seconds: float) -> None:
         """Learn that a request is over: what is still counted for it in two seconds was lost."""
@@ -141,7 +152,7 @@ class InFlight:
             return
         _take_one(self._by_provider, attempt.provider)
         if running.model is not None:
-            _take_one(self._by_model, running.model)
+            _take_one(self._by_model, (attempt.provider, running.model))
 
     def _model(self, attempt: AttemptId, request: _Request) -> str | None:
         provider = attempt.provider
@@ -159,7 +170,7 @@ class InFlight:
         return model if model is not None and self._provider_of.get(model) == provider else None
 
 
-def _take_one(counts: Counter[str], name: str) -> None:
+def _take_one(counts: dict[_Name, int], name: _Name) -> None:
     counts[name] -= 1
     if counts[name] <= 0:
         del counts[name]

@@ -6,7 +6,7 @@ another is better by `ranking.hysteresis`, and has been measured often enough to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from signalbox.decide.balance import balanced_scores
@@ -17,8 +17,11 @@ from signalbox.world import UNKNOWN_MODEL, CircuitState, ModelState
 
 MIN_SAMPLES = 3.0  # decayed: fewer are an anecdote
 
-ExpectedUsd = Callable[[str, str], float | None]
-"""Route and model -> what a typical request of that route costs there; None when its price is unknown."""
+TYPICAL_PROMPT_TOKENS = 1000.0
+"""Weighs input against output prices where there is no request to count: the order of a pool, not a bill."""
+
+Usd = tuple[float, float, float]
+"""USD per million tokens: input, output, cached input."""
 
 Lengths = Mapping[str, Mapping[str, float]]
 """Route -> model -> expected tokens of an answer."""
@@ -63,31 +66,31 @@ class Leaders:
             if known.get(pool.key) in pool.models:
                 self._leaders[pool.key] = known[pool.key]
 
-    def update(self, models: Mapping[str, ModelState], lengths: Lengths, expected_usd: ExpectedUsd) -> dict[str, str]:
+    def update(self, models: Mapping[str, ModelState], lengths: Lengths, prices: Mapping[str, Usd]) -> dict[str, str]:
         """Look at what is known now. Returns pool -> model in front, without pools nothing is known of.
 
-        models: by name; a model that is not there is unknown.
+        models, prices: by name; what is not there is unknown, and a model without a price is not balanced with others.
         """
         for pool in self._pools:
-            leader = self._leader(pool, self._scores(pool, models, lengths, expected_usd), models)
+            leader = self._leader(pool, self._scores(pool, models, lengths, prices), models)
             if leader is not None:
                 self._leaders[pool.key] = leader
         return dict(self._leaders)
 
     def _scores(
-        self, pool: RankedPool, models: Mapping[str, ModelState], lengths: Lengths, expected_usd: ExpectedUsd
+        self, pool: RankedPool, models: Mapping[str, ModelState], lengths: Lengths, prices: Mapping[str, Usd]
     ) -> dict[str, float]:
         """Return a score for each model whose speed is known; lower is better."""
-        tokens = lengths.get(pool.route, {})
+        learned = lengths.get(pool.route, {})
+        tokens = {model: learned.get(model, self._default_output_tokens) for model in pool.models}
         seconds: dict[str, float] = {}
         for model in pool.models:
-            state = models.get(model, UNKNOWN_MODEL)
-            expected = expected_seconds(state, tokens.get(model, self._default_output_tokens), stream=True)
+            expected = expected_seconds(models.get(model, UNKNOWN_MODEL), tokens[model], stream=True)
             if expected is not None:
                 seconds[model] = expected
         if pool.prefer != "balanced":
             return seconds
-        usd = {model: expected_usd(pool.route, model) for model in seconds}
+        usd = {model: _typical_usd(prices.get(model), tokens[model]) for model in seconds}
         if all(cost is None for cost in usd.values()):
             return {}
         return balanced_scores(usd, seconds, pool.balance)
@@ -105,6 +108,12 @@ class Leaders:
         if leader is None or leader not in scores or not _serves(models[leader]):
             return challenger
         return challenger if score < scores[leader] * (1 - self._hysteresis) else leader
+
+
+def _typical_usd(price: Usd | None, output_tokens: float) -> float | None:
+    if price is None:
+        return None
+    return (TYPICAL_PROMPT_TOKENS * price[0] + output_tokens * price[1]) / 1e6
 
 
 def _serves(state: ModelState) -> bool:

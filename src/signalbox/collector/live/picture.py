@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from signalbox.collector.join import Exchange
-from signalbox.collector.live.leaders import ExpectedUsd, Leaders
+from signalbox.collector.live.leaders import Leaders, Usd
 from signalbox.collector.live.lengths import PRIOR_TOKENS, OutputLengths, TokenScales
 from signalbox.collector.live.models import LiveModels
 from signalbox.collector.live.publish import Elsewhere, Publisher, model_states
@@ -70,18 +70,31 @@ class Picture:
         now_seconds: float,
         *,
         elsewhere: Elsewhere,
-        expected_usd: ExpectedUsd,
+        prices: Mapping[str, Usd],
         shifts: Mapping[str, Mapping[str, float]] | None = None,
         rollouts: Mapping[str, RolloutState] | None = None,
     ) -> bool:
-        """Write a snapshot of now. Returns False if it cannot be written; `publisher.problem` says why."""
+        """Write a snapshot of now. Returns False if it cannot be written; `publisher.problem` says why.
+
+        prices: what each model costs, wherever the price is from; those of `elsewhere` are published.
+        """
         self.models.expire(now_seconds)
         states = model_states(self.models, elsewhere, self.scales, now_seconds)
         lengths = self.lengths.table(now_seconds)
         return publisher.publish(
             states,
             output_tokens=lengths,
-            leaders=self.leaders.update(states, lengths, expected_usd),
+            leaders=self.leaders.update(states, lengths, prices),
             shifts=shifts,
             rollouts=rollouts,
         )
+
+
+def policy_prices(policy: Policy) -> dict[str, Usd]:
+    """Return the prices that a policy gives itself."""
+    prices = {}
+    for name, model in policy.models.items():
+        if model.price is not None:
+            cached = model.price.cached_input
+            prices[name] = (model.price.input, model.price.output, model.price.input if cached is None else cached)
+    return prices

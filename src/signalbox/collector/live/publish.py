@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from signalbox.collector.live.leaders import Usd
 from signalbox.collector.live.lengths import TokenScales
 from signalbox.collector.live.models import LiveModels
 from signalbox.world import CircuitState, ModelState, RolloutState, Snapshot, Timing
@@ -21,9 +22,6 @@ from signalbox.world_file import WORLD_FILE
 
 FILE_MODE = 0o640  # as the other files of the run directory
 MIN_OWN_SAMPLES = 3.0  # decayed; with fewer, what the fleet measured is better
-
-Usd = tuple[float, float, float]
-"""USD per million tokens: input, output, cached input."""
 
 
 @dataclass(frozen=True, slots=True)

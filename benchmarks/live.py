@@ -1,6 +1,6 @@
 """What does the live picture cost: one exchange, and one snapshot?
 
-    python -m benchmarks.live [--models N]
+    python -m benchmarks.live [--models N] [--run-dir DIR]
 
 Fills the picture of N models (default 200) with seeded streams and whole answers, then prints the median time of
 learning from one exchange, of following one attempt from start to end, of publishing a snapshot to a file (put
@@ -107,7 +107,9 @@ def median_us(do: Callable[[], object], times: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--models", type=int, default=200, metavar="N")
-    policy = policy_of(parser.parse_args().models)
+    parser.add_argument("--run-dir", metavar="DIR", help="where the file goes; default: the temporary directory")
+    options = parser.parse_args()
+    policy = policy_of(options.models)
     picture = Picture()
     picture.apply_policy(policy, 0.0)
     prices = policy_prices(policy)
@@ -128,14 +130,19 @@ def main() -> None:
         picture.models.expire(now_seconds)
     attempt_us = (time.process_time() - started) / len(tried) * 1e6
 
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=options.run_dir) as directory:
         publisher = Publisher(Path(directory), time.time, time.monotonic)
         elsewhere = Elsewhere(queue_depth=dict.fromkeys(policy.models, 3.0), prices=prices)
 
         def publish() -> None:
             assert picture.publish(publisher, 45.0, elsewhere=elsewhere, prices=prices)
 
-        publish_us = median_us(publish, 300)
+        quiet_us = median_us(publish, 300)
+        busy = []
+        for _ in range(60):
+            for exchange in told[: 5 * len(policy.models)]:
+                picture.exchange(exchange, 45.0)
+            busy.append(median_us(publish, 1))
         size = (Path(directory) / WORLD_FILE).stat().st_size
         reader = WorldReader(Path(directory) / WORLD_FILE)
         reader.look()
@@ -146,7 +153,8 @@ def main() -> None:
             publish()
             looks.append(median_us(reader.look, 1))
     print(f"{exchange_us:.1f} us to learn from an exchange, {attempt_us:.1f} us to follow an attempt")
-    print(f"{publish_us:.0f} us to publish {len(policy.models)} models in {len(policy.routers)} pools ({size:,} bytes)")
+    print(f"publishing {len(policy.models)} models in {len(policy.routers)} pools, {size:,} bytes to {directory}:")
+    print(f"  {quiet_us:.0f} us when nothing happened, {statistics.median(busy):.0f} us when all of them were busy")
     print(f"{statistics.median(looks):.0f} us for a worker's thread to read it, {idle_us:.1f} us when nothing changed")
     print(f"{describe()}, seed {SEED}")
 

@@ -9,15 +9,25 @@ from access_log_entries import CHAIN, attempt_entry, attempt_start, decision, re
 from collector_bench import POLICY, Bench
 
 from signalbox.collector.live.lengths import MIN_SCALE_SAMPLES, PRIOR_SAMPLES, PRIOR_TOKENS
-from signalbox.collector.live.models import Figures
+from signalbox.collector.live.models import ModelFigures
+from signalbox.collector.live.publish import Elsewhere, States
 from signalbox.policy.schema import Policy
 from signalbox.telemetry import AttemptOutcome
+from signalbox.world import ModelState
 
 DIRECT = (("cloud", "gpt-large", "gpt-large-2026"),)
 
 
-def figures(bench: Bench, model: str = "gpt-large") -> Figures:
-    return bench.collector.picture.models.figures(model, bench.now_seconds)
+def figures(bench: Bench, model: str = "gpt-large") -> ModelState:
+    """A model's state as a snapshot of now would have it."""
+    states, _ = States().update(bench.collector.picture.models, Elsewhere(), {}, bench.now_seconds)
+    return states[model]
+
+
+def counts_of(bench: Bench, model: str = "gpt-large") -> ModelFigures:
+    found = bench.collector.picture.models.get(model)
+    assert found is not None
+    return found
 
 
 def answered(bench: Bench, *, status: int = 200, metadata: dict[str, Any] | None = None, **request: Any) -> None:
@@ -76,7 +86,7 @@ def test_a_provider_that_fails_very_fast_does_not_look_fast(bench: Bench, failur
 def test_attempts_are_counted_by_how_they_ended_and_only_failures_count_against_a_model(bench: Bench) -> None:
     for status in (200, 200, 429, 500, 400):
         answered(bench, status=status)
-    counts = bench.collector.picture.models["gpt-large"]
+    counts = counts_of(bench)
     assert (counts.requests, counts.successes) == (5, 2)
     assert counts.errors == {
         AttemptOutcome.RATE_LIMITED: 1,
@@ -98,7 +108,7 @@ def test_each_attempt_of_a_fallback_counts_for_its_own_model(bench: Bench) -> No
 def test_a_success_whose_attempt_entry_was_lost_counts_all_the_same(bench: Bench) -> None:
     bench.requests(request_entry(metadata=decision(chain=DIRECT)))
     bench.later(2.0)
-    assert bench.collector.picture.models["gpt-large"].successes == 1
+    assert counts_of(bench).successes == 1
     assert figures(bench).ttft is not None
 
 
@@ -111,14 +121,14 @@ def test_entries_that_come_twice_teach_once(bench: Bench) -> None:
     found = figures(bench)
     assert found.ttft is not None
     assert found.ttft.samples == pytest.approx(1.0, rel=0.05)
-    assert bench.collector.picture.models["gpt-large"].requests == 1
+    assert counts_of(bench).requests == 1
 
 
 @pytest.mark.parametrize("ttft", ["-", "", "-5", "nan", "9" * 30, None])
 def test_a_time_nobody_can_read_teaches_nothing(bench: Bench, ttft: str | None) -> None:
     answered(bench, ttft_us=ttft)
     assert figures(bench).ttft is None
-    assert bench.collector.picture.models["gpt-large"].successes == 1
+    assert counts_of(bench).successes == 1
 
 
 def test_names_that_the_policy_does_not_have_teach_nothing(bench: Bench) -> None:
@@ -153,13 +163,13 @@ def test_what_a_provider_says_of_its_limits_is_kept(bench: Bench) -> None:
     headers = {"x-ratelimit-remaining-requests": "59", "x-ratelimit-remaining-tokens": "1200"}
     bench.attempts(attempt_entry("cloud", headers=headers))
     bench.requests(request_entry(metadata=decision(chain=DIRECT)))
-    allowance = bench.collector.picture.models["gpt-large"].allowance
+    allowance = counts_of(bench).allowance
     assert (allowance.remaining_requests, allowance.remaining_tokens) == (59, 1200)
     assert (allowance.retry_at_seconds, allowance.told_seconds) == (None, bench.now_seconds)
     bench.now_seconds += 1
     bench.attempts(attempt_entry("cloud", 429, retry_after="20", request_id="00000009"))
     bench.requests(request_entry(metadata=decision(chain=DIRECT), status=429, request_id="00000009"))
-    allowance = bench.collector.picture.models["gpt-large"].allowance
+    allowance = counts_of(bench).allowance
     assert (allowance.remaining_requests, allowance.retry_at_seconds) == (59, bench.now_seconds + 20)
 
 
@@ -208,10 +218,10 @@ def test_a_route_that_the_policy_does_not_have_is_never_learned(bench: Bench) ->
 def test_an_estimate_that_is_off_gets_a_scale_within_bounds(bench: Bench, reported: int, scale: float) -> None:
     scales = bench.collector.picture.scales
     for count in range(1, int(MIN_SCALE_SAMPLES) + 1):
-        assert scales.of("gpt-large", bench.now_seconds) is None, count
+        assert scales.table(bench.now_seconds).get("gpt-large") is None, count
         answered(bench, usage=(reported, 5), metadata=decision(chain=DIRECT, tokens=(-100,), estimate=100))
-    assert scales.of("gpt-large", bench.now_seconds) == pytest.approx(scale)
-    assert scales.of("qwen", bench.now_seconds) is None
+    assert scales.table(bench.now_seconds).get("gpt-large") == pytest.approx(scale)
+    assert scales.table(bench.now_seconds).get("qwen") is None
 
 
 @pytest.mark.parametrize(
@@ -220,7 +230,7 @@ def test_an_estimate_that_is_off_gets_a_scale_within_bounds(bench: Bench, report
 def test_a_count_that_was_no_estimate_gives_no_scale(bench: Bench, record: dict[str, Any]) -> None:
     for _ in range(10):
         answered(bench, usage=(150, 5), metadata=decision(chain=DIRECT, **{"tokens": None, "estimate": None, **record}))
-    assert bench.collector.picture.scales.of("gpt-large", bench.now_seconds) is None
+    assert bench.collector.picture.scales.table(bench.now_seconds).get("gpt-large") is None
 
 
 def test_the_count_of_the_candidate_that_served_is_the_one_that_counts(bench: Bench) -> None:
@@ -232,5 +242,5 @@ def test_the_count_of_the_candidate_that_served_is_the_one_that_counts(bench: Be
         )
         bench.requests(request_entry(metadata=told, attempts=2, cluster="spare", request_id=request_id, usage=(200, 5)))
     scales = bench.collector.picture.scales
-    assert scales.of(CHAIN[1][1], bench.now_seconds) == pytest.approx(2.0)
-    assert scales.of(CHAIN[0][1], bench.now_seconds) is None
+    assert scales.table(bench.now_seconds).get(CHAIN[1][1]) == pytest.approx(2.0)
+    assert scales.table(bench.now_seconds).get(CHAIN[0][1]) is None

@@ -12,9 +12,14 @@ import pytest
 from access_log_entries import attempt_entry, attempt_start, decision, request_entry
 from collector_bench import POLICY, Bench
 
-from signalbox.collector.live.publish import Elsewhere, Publisher
+from signalbox.collector.join import Attempt, Exchange
+from signalbox.collector.live.models import LiveModels
+from signalbox.collector.live.publish import FADED_AT_ONCE, RENEWED_AT_ONCE, Elsewhere, Publisher, States
+from signalbox.collector.records import request_record
 from signalbox.collector.state import Collector
 from signalbox.policy.schema import Policy
+from signalbox.record import Target
+from signalbox.telemetry import AttemptOutcome
 from signalbox.world import CircuitState, RolloutState, Snapshot, Timing
 from signalbox.world_file import WorldReader
 
@@ -168,3 +173,79 @@ def test_running_attempts_are_shown_by_provider_and_model(bench: Bench) -> None:
     bench.attempts(attempt_entry("cloud", started_ns=10**18), attempt_entry("nobody", started_ns=10**18))
     bench.later(0.25)
     assert bench.series("signalbox_attempts_in_flight") == {}
+
+
+def busy_models(count: int) -> tuple[LiveModels, list[str]]:
+    """Models that have each answered one stream."""
+    names = [f"m{number:03}" for number in range(count)]
+    policy = {
+        "version": 1,
+        "providers": {"cloud": {"endpoint": "https://api.cloud.test/v1"}},
+        "models": {name: {"provider": "cloud"} for name in names},
+    }
+    live = LiveModels()
+    live.apply_policy(Policy.model_validate(policy), 0.0)
+    for name in names:
+        answer(live, name, "300000", 0.0)
+    return live, names
+
+
+def answer(live: LiveModels, model: str, ttft_us: str, now_seconds: float) -> None:
+    record = request_record(request_entry(metadata=decision(chain=(("cloud", model, "x"),)), ttft_us=ttft_us))
+    live.exchange(Exchange(record, (Attempt(Target("cloud", model), AttemptOutcome.OK),)), now_seconds)
+
+
+def test_a_snapshot_renews_a_bounded_number_of_timings_and_gets_to_all_of_them() -> None:
+    live, names = busy_models(RENEWED_AT_ONCE * 3)
+    states = States()
+    known = []
+    for _ in range(3):
+        made, _ = states.update(live, Elsewhere(), {}, 0.0)
+        known.append(sum(made[name].ttft is not None for name in names))
+    assert RENEWED_AT_ONCE <= known[0] <= RENEWED_AT_ONCE + FADED_AT_ONCE
+    assert known[2] == len(names)
+
+
+def test_a_model_that_changed_is_in_the_very_next_snapshot_when_few_did() -> None:
+    live, names = busy_models(RENEWED_AT_ONCE)
+    states = States()
+    states.update(live, Elsewhere(), {}, 0.0)
+    for name in names[:5]:
+        for _ in range(3):
+            answer(live, name, "900000", 1.0)
+    made, _ = states.update(live, Elsewhere(), {}, 1.0)
+    medians = {name: made[name].ttft.p50 for name in names}  # type: ignore[union-attr]
+    assert all(medians[name] == pytest.approx(0.9, rel=0.02) for name in names[:5])
+    assert all(medians[name] == pytest.approx(0.3, rel=0.02) for name in names[5:])
+
+
+def test_samples_and_errors_fade_where_nothing_happens_any_more() -> None:
+    live, names = busy_models(FADED_AT_ONCE * 3)
+    live.exchange(Exchange(None, (Attempt(Target("cloud", names[0]), AttemptOutcome.SERVER_ERROR),)), 0.0)
+    states = States()
+    first, _ = states.update(live, Elsewhere(), {}, 0.0)
+    assert first[names[0]].error_rate == 0.5
+    for _ in range(6):  # each of them has had its turn at least once
+        made, _ = states.update(live, Elsewhere(), {}, 1200.0)  # ten half-lives
+    assert all(made[name].ttft.samples < 0.01 for name in names)  # type: ignore[union-attr]
+    assert made[names[0]].error_rate == 0.0
+
+
+def test_what_did_not_change_is_not_made_again() -> None:
+    live, names = busy_models(3)
+    states = States()
+    states.update(live, Elsewhere(), {}, 0.0)
+    before, _ = states.update(live, Elsewhere(), {}, 0.0)
+    after, _ = states.update(live, Elsewhere(queue_depth={names[0]: 2.0}), {}, 0.0)
+    assert [after[name] is before[name] for name in names] == [False, True, True]
+    assert after[names[0]].queue_depth == 2.0
+
+
+def test_what_is_written_is_what_the_leaders_were_chosen_from(
+    bench: Bench, publisher: Publisher, tmp_path: Path
+) -> None:
+    bench.attempts(attempt_entry("cloud"))
+    bench.requests(request_entry(metadata=decision(chain=DIRECT)))
+    states, encoded = States().update(bench.collector.picture.models, Elsewhere(), {}, bench.now_seconds)
+    assert publisher.publish(encoded)
+    assert dict(written(tmp_path).models) == states

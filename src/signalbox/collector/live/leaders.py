@@ -6,6 +6,7 @@ another is better by `ranking.hysteresis`, and has been measured often enough to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -97,17 +98,14 @@ class Leaders:
 
     def _leader(self, pool: RankedPool, scores: Mapping[str, float], models: Mapping[str, ModelState]) -> str | None:
         leader = self._leaders.get(pool.key)
-        challengers = [
-            (score, model)
-            for model, score in scores.items()
-            if model != leader and _serves(models[model]) and samples_behind(models[model]) >= MIN_SAMPLES
-        ]
-        if not challengers:
-            return leader
-        score, challenger = min(challengers)
-        if leader is None or leader not in scores or not _serves(models[leader]):
-            return challenger
-        return challenger if score < scores[leader] * (1 - self._hysteresis) else leader
+        best, wanted = leader, math.inf
+        if leader is not None and leader in scores and _serves(models[leader]):
+            wanted = scores[leader] * (1 - self._hysteresis)
+        for model in pool.models:  # of equal ones the first that the policy names
+            score = scores.get(model, math.inf)
+            if score < wanted and model != leader and _may_lead(models[model]):
+                best, wanted = model, score
+        return best
 
 
 def _typical_usd(price: Usd | None, output_tokens: float) -> float | None:
@@ -118,3 +116,7 @@ def _typical_usd(price: Usd | None, output_tokens: float) -> float | None:
 
 def _serves(state: ModelState) -> bool:
     return state.circuit is not CircuitState.OPEN
+
+
+def _may_lead(state: ModelState) -> bool:
+    return _serves(state) and samples_behind(state) >= MIN_SAMPLES

@@ -96,12 +96,15 @@ class TokenScales:
         self._reported: dict[str, _Mean] = {}
         self._estimated: dict[str, DecayedSum] = {}
         self._models: frozenset[str] = frozenset()
+        self._table: dict[str, float] = {}
+        self._fresh_until_seconds = 0.0
 
     def use(self, models: frozenset[str]) -> None:
         """Keep to the models of a policy."""
         self._models = models
         for name in self._reported.keys() - models:
             del self._reported[name], self._estimated[name]
+        self._fresh_until_seconds = 0.0
 
     def add(self, record: RequestRecord, now_seconds: float) -> None:
         """Learn from a request that succeeded and whose provider reported its usage."""
@@ -115,13 +118,20 @@ class TokenScales:
             return
         assert model is not None
         self._reported.setdefault(model, _Mean()).add(float(reported), now_seconds)
-        estimated = self._estimated.setdefault(model, DecayedSum(HALF_LIFE_SECONDS))
-        estimated.add(float(said.estimate), now_seconds)
+        self._estimated.setdefault(model, DecayedSum(HALF_LIFE_SECONDS)).add(float(said.estimate), now_seconds)
+        self._renew(model, now_seconds)
 
-    def of(self, model: str, now_seconds: float) -> float | None:
-        """Return the factor, at least 1/4 and at most 4; None below five decayed samples."""
-        reported = self._reported.get(model)
-        if reported is None or reported.samples.at(now_seconds) < MIN_SCALE_SAMPLES:
-            return None
-        scale = reported.total.at(now_seconds) / self._estimated[model].at(now_seconds)
-        return min(max(scale, LEAST_SCALE), MOST_SCALE)
+    def table(self, now_seconds: float) -> Mapping[str, float]:
+        """Return model -> factor, at least 1/4 and at most 4; without models below five decayed samples."""
+        if now_seconds >= self._fresh_until_seconds:
+            self._fresh_until_seconds = now_seconds + REFRESH_SECONDS
+            self._table = {}
+            for model in self._reported:
+                self._renew(model, now_seconds)
+        return self._table
+
+    def _renew(self, model: str, now_seconds: float) -> None:
+        reported = self._reported[model]
+        if reported.samples.at(now_seconds) >= MIN_SCALE_SAMPLES:
+            scale = reported.total.at(now_seconds) / self._estimated[model].at(now_seconds)
+            self._table[model] = min(max(scale, LEAST_SCALE), MOST_SCALE)

@@ -7,8 +7,9 @@ first byte says nothing about their last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from signalbox.collector.join import Attempt, Exchange
 from signalbox.collector.live.decay import DecayedSum
@@ -17,7 +18,6 @@ from signalbox.collector.live.quantiles import DecayedQuantiles
 from signalbox.collector.records import AttemptId, AttemptRecord, RequestRecord
 from signalbox.policy.schema import Policy
 from signalbox.telemetry import AttemptOutcome
-from signalbox.world import Timing
 
 FAILURES = frozenset(
     {
@@ -32,6 +32,7 @@ FAILURES = frozenset(
 """What counts against a model. A client's own mistake, a client that left and what Envoy stopped do not."""
 
 VIA_UPSTREAM = "via_upstream"
+_FORGOTTEN_ATTEMPTS = 0.01  # decayed: one attempt is forgotten after about seven half-lives
 _ALLOWANCE_SECONDS = 60.0  # providers count what may be sent by the minute
 
 
@@ -52,6 +53,7 @@ class ModelFigures:
         "_failed",
         "_succeeded",
         "allowance",
+        "error_rate",
         "errors",
         "per_token",
         "provider",
@@ -67,6 +69,7 @@ class ModelFigures:
         self.successes = 0
         self.errors: dict[AttemptOutcome, int] = {}
         self.allowance = Allowance()
+        self.error_rate = 0.0
         self.ttft = DecayedQuantiles(half_life_seconds)
         self.per_token = DecayedQuantiles(half_life_seconds)
         self.whole = DecayedQuantiles(half_life_seconds)
@@ -83,15 +86,16 @@ class ModelFigures:
         if outcome is AttemptOutcome.OK:
             self.successes += 1
             self._succeeded.add(1.0, now_seconds)
-            return
-        self.errors[outcome] = self.errors.get(outcome, 0) + 1
-        if outcome in FAILURES:
-            self._failed.add(1.0, now_seconds)
+        else:
+            self.errors[outcome] = self.errors.get(outcome, 0) + 1
+            if outcome in FAILURES:
+                self._failed.add(1.0, now_seconds)
+        self.fade(now_seconds)
 
-    def error_rate(self, now_seconds: float) -> float:
-        """Return the failed share of what succeeded or failed, 0 when that is nothing."""
-        failed = self._failed.at(now_seconds)
-        return failed / (failed + self._succeeded.at(now_seconds)) if failed > 1e-9 else 0.0
+    def fade(self, now_seconds: float) -> None:
+        """Bring `error_rate` up to date: the failed share of what succeeded or failed, 0 once that is long ago."""
+        failed, succeeded = self._failed.at(now_seconds), self._succeeded.at(now_seconds)
+        self.error_rate = failed / (failed + succeeded) if failed + succeeded >= _FORGOTTEN_ATTEMPTS else 0.0
 
     def allow(self, attempt: Attempt, now_seconds: float) -> None:
         """Keep what an answer's headers said of limits; what they left out is as it was, for a minute."""
@@ -109,23 +113,13 @@ class ModelFigures:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """A model's figures as of one moment; see `world.ModelState`."""
-
-    ttft: Timing | None
-    per_token: Timing | None
-    whole: Timing | None
-    in_flight: int
-    error_rate: float
-
-
 @dataclass(slots=True)
 class LiveModels:
     """Figures of every model of the policy. The caller owns the clock: seconds that never go back."""
 
     in_flight: InFlight = field(default_factory=InFlight)
     _models: dict[str, ModelFigures] = field(default_factory=dict)
+    _changed: dict[str, None] = field(default_factory=dict)
     _half_life_seconds: float = 0.0
 
     def apply_policy(self, policy: Policy, now_seconds: float) -> None:
@@ -139,25 +133,25 @@ class LiveModels:
             name: self._at(name, model.provider) or ModelFigures(model.provider, half_life)
             for name, model in policy.models.items()
         }
+        self._changed = dict.fromkeys(self._models)
         self.in_flight.use({name: figures.provider for name, figures in self._models.items()})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)
 
-    def __getitem__(self, model: str) -> ModelFigures:
-        """Return a model's figures. Raises KeyError if the policy does not have it."""
-        return self._models[model]
+    def items(self) -> Iterable[tuple[str, ModelFigures]]:
+        return self._models.items()
 
-    def figures(self, model: str, now_seconds: float) -> Figures:
-        """Return a model's figures as of now. Raises KeyError if the policy does not have it."""
-        figures = self._models[model]
-        return Figures(
-            figures.ttft.timing(now_seconds),
-            figures.per_token.timing(now_seconds),
-            figures.whole.timing(now_seconds),
-            self.in_flight.of_model(model),
-            figures.error_rate(now_seconds),
-        )
+    def get(self, model: str) -> ModelFigures | None:
+        """Return a model's figures; None if the policy does not have it."""
+        return self._models.get(model)
+
+    def take_changed(self, at_most: int) -> list[str]:
+        """Return models whose timings changed since they were last taken, those that wait longest first."""
+        taken = list(islice(self._changed, at_most))
+        for model in taken:
+            del self._changed[model]
+        return taken
 
     # ------------------------------------------------------------------ what the log says
 
@@ -190,6 +184,8 @@ class LiveModels:
         if not exchange.attempts or exchange.attempts[-1].outcome is not AttemptOutcome.OK:
             figures.count(AttemptOutcome.OK, now_seconds)  # the attempt's own entry was lost
         _time(figures, request, now_seconds)
+        assert request.served.model is not None
+        self._changed[request.served.model] = None
 
     def expire(self, now_seconds: float) -> None:
         """Let go of what was lost; to be called now and then."""

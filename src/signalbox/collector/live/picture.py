@@ -11,7 +11,7 @@ from signalbox.collector.join import Exchange
 from signalbox.collector.live.leaders import Leaders, Usd
 from signalbox.collector.live.lengths import PRIOR_TOKENS, OutputLengths, TokenScales
 from signalbox.collector.live.models import LiveModels
-from signalbox.collector.live.publish import Elsewhere, Publisher, model_states
+from signalbox.collector.live.publish import Elsewhere, Publisher, States
 from signalbox.collector.names import Names
 from signalbox.collector.records import AttemptId, AttemptRecord, ExchangeKey, RequestRecord
 from signalbox.policy.schema import Policy
@@ -27,6 +27,7 @@ class Picture:
         self.lengths = OutputLengths()
         self.scales = TokenScales()
         self.leaders = Leaders(PRIOR_TOKENS)
+        self._states = States()
 
     def apply_policy(self, policy: Policy, now_seconds: float) -> None:
         """Take the names of a policy. What it shares with the one before keeps its figures."""
@@ -79,10 +80,10 @@ class Picture:
         prices: what each model costs, wherever the price is from; those of `elsewhere` are published.
         """
         self.models.expire(now_seconds)
-        states = model_states(self.models, elsewhere, self.scales, now_seconds)
+        states, encoded = self._states.update(self.models, elsewhere, self.scales.table(now_seconds), now_seconds)
         lengths = self.lengths.table(now_seconds)
         return publisher.publish(
-            states,
+            encoded,
             output_tokens=lengths,
             leaders=self.leaders.update(states, lengths, prices),
             shifts=shifts,

@@ -11,16 +11,18 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from signalbox.collector.live.leaders import Usd
-from signalbox.collector.live.lengths import TokenScales
 from signalbox.collector.live.models import LiveModels
 from signalbox.world import CircuitState, ModelState, RolloutState, Snapshot, Timing
 from signalbox.world_file import WORLD_FILE
 
 FILE_MODE = 0o640  # as the other files of the run directory
+RENEWED_AT_ONCE = 32  # four times a second: of 200 models that are all busy, each is looked at every 1.6 s
+FADED_AT_ONCE = 8
 MIN_OWN_SAMPLES = 3.0  # decayed; with fewer, what the fleet measured is better
 
 
@@ -41,34 +43,75 @@ class Elsewhere:
     prices: Mapping[str, Usd] = field(default_factory=dict)
 
 
+_ENCODER = msgspec.json.Encoder()
 _CLOSED = (CircuitState.CLOSED, 1.0)
+_Timings = tuple[Timing | None, Timing | None, Timing | None]
+_NO_TIMINGS: _Timings = (None, None, None)
 
 
-def model_states(
-    live: LiveModels, elsewhere: Elsewhere, scales: TokenScales, now_seconds: float
-) -> dict[str, ModelState]:
-    """Return what is known of each model of the policy as of now, by the clock that `live` is fed with.
+class States:
+    """The models' states as the next snapshot will have them.
 
-    What no figure can be (NaN, infinite, negative) is left out: JSON has no word for it, and no decision a use.
+    A snapshot costs the same however much happens between two: of the models whose timings changed, a bounded number
+    is looked at each time, those that wait longest first, and of those where nothing happens a few, so that their
+    samples fade. All other figures are as of the moment. What did not change is neither made nor encoded again.
     """
-    states = {}
-    for model in live:
-        own = live.figures(model, now_seconds)
-        circuit, probe_share = elsewhere.circuits.get(model, _CLOSED)
-        states[model] = ModelState(
-            ttft=_better(own.ttft, elsewhere.fleet_ttft.get(model)),
-            per_token=_better(own.per_token, elsewhere.fleet_per_token.get(model)),
-            whole=own.whole,
-            in_flight=own.in_flight,
-            error_rate=own.error_rate,
-            circuit=circuit,
-            probe_share=probe_share,
-            queue_depth=_figure(elsewhere.queue_depth.get(model)),
-            kv_usage=_figure(elsewhere.kv_usage.get(model)),
-            token_scale=_figure(scales.of(model, now_seconds)),
-            price=_price(elsewhere.prices.get(model)),
-        )
-    return states
+
+    def __init__(self) -> None:
+        self._timings: dict[str, _Timings] = {}
+        self._made: dict[str, tuple[tuple[object, ...], ModelState, msgspec.Raw]] = {}
+        self._fading: list[str] = []
+
+    def update(
+        self, live: LiveModels, elsewhere: Elsewhere, scales: Mapping[str, float], now_seconds: float
+    ) -> tuple[dict[str, ModelState], dict[str, msgspec.Raw]]:
+        """Return each model's state as of now, and the same as JSON.
+
+        now_seconds: of the clock that `live` is fed with. What no figure can be (NaN, infinite, negative) is left out:
+        JSON has no word for it, and no decision a use.
+        """
+        self._renew(live, now_seconds)
+        states, encoded = {}, {}
+        made, self._made = self._made, {}
+        for model, figures in live.items():
+            own_ttft, own_per_token, whole = self._timings.get(model, _NO_TIMINGS)
+            circuit, probe_share = elsewhere.circuits.get(model, _CLOSED)
+            said = (
+                _better(own_ttft, elsewhere.fleet_ttft.get(model)),
+                _better(own_per_token, elsewhere.fleet_per_token.get(model)),
+                whole,
+                live.in_flight.of_model(model),
+                figures.error_rate,
+                circuit,
+                probe_share,
+                elsewhere.queue_depth.get(model),
+                elsewhere.kv_usage.get(model),
+                scales.get(model),
+                elsewhere.prices.get(model),
+            )
+            known = made.get(model)
+            if known is None or known[0] != said:
+                state = ModelState(*said[:7], _figure(said[7]), _figure(said[8]), said[9], _price(said[10]))
+                known = said, state, msgspec.Raw(_ENCODER.encode(state))
+            self._made[model] = known
+            states[model], encoded[model] = known[1], known[2]
+        return states, encoded
+
+    def _renew(self, live: LiveModels, now_seconds: float) -> None:
+        if not self._fading:
+            self._fading = list(live)
+            self._timings = {model: self._timings.get(model, _NO_TIMINGS) for model in live}
+        fading, self._fading = self._fading[-FADED_AT_ONCE:], self._fading[:-FADED_AT_ONCE]
+        for model in {*live.take_changed(RENEWED_AT_ONCE), *fading}:
+            figures = live.get(model)
+            if figures is None:  # the policy has it no more
+                continue
+            figures.fade(now_seconds)
+            self._timings[model] = (
+                figures.ttft.timing(now_seconds),
+                figures.per_token.timing(now_seconds),
+                figures.whole.timing(now_seconds),
+            )
 
 
 def _better(own: Timing | None, fleet: Timing | None) -> Timing | None:
@@ -97,7 +140,6 @@ class Publisher:
         self._wall_clock, self._clock = wall_clock, clock
         self._generation = 0
         self._published_seconds = clock()
-        self._encoder = msgspec.json.Encoder()
         self.problem: OSError | None = None
 
     @property
@@ -111,25 +153,28 @@ class Publisher:
 
     def publish(
         self,
-        models: Mapping[str, ModelState],
+        models: Mapping[str, ModelState] | Mapping[str, msgspec.Raw],
         *,
         output_tokens: Mapping[str, Mapping[str, float]] | None = None,
         leaders: Mapping[str, str] | None = None,
         shifts: Mapping[str, Mapping[str, float]] | None = None,
         rollouts: Mapping[str, RolloutState] | None = None,
     ) -> bool:
-        """Write the next snapshot. Returns False, and sets `problem`, if the file cannot be written."""
+        """Write the next snapshot. Returns False, and sets `problem`, if the file cannot be written.
+
+        models: by name, as they are or as `States` encoded them.
+        """
         snapshot = Snapshot(
             generation=self._generation + 1,
             published_seconds=self._wall_clock(),
-            models=models,
+            models=cast(Mapping[str, ModelState], models),  # the encoder takes either
             output_tokens=output_tokens or {},
             leaders=leaders or {},
             shifts=shifts or {},
             rollouts=rollouts or {},
         )
         try:
-            self._replace(self._encoder.encode(snapshot))
+            self._replace(_ENCODER.encode(snapshot))
         except OSError as problem:
             self.problem = problem
             return False

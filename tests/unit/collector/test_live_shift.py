@@ -131,7 +131,8 @@ ticks = st.lists(
 
 @given(ticks)
 def test_it_never_jumps_whatever_the_clock_and_the_pressure_do(ticks):
-    shift, now, newest, before = Shift(), 0.0, 0.0, 0.0
+    shift, now, before = Shift(), 0.0, 0.0
+    newest = ticks[0][0] if ticks else 0.0
     for step, current in ticks:
         now += step
         share = shift.tick(now, current)

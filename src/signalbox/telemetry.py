@@ -251,6 +251,11 @@ STORE_FAULTS = Metric(
     "Requests decided without an answer of the store.",
     ("kind",),
 )
+SETTLEMENTS_DROPPED = Metric(
+    "counter",
+    "signalbox_settlements_dropped_total",
+    "What requests left for the store and it never took: it was away for too long.",
+)
 FEEDBACK = Metric(
     "counter",
     "signalbox_feedback_total",
@@ -374,6 +379,7 @@ METRICS: tuple[Metric, ...] = (
     AFFINITY,
     SHADOW_DECISIONS,
     STORE_FAULTS,
+    SETTLEMENTS_DROPPED,
     FEEDBACK,
     ATTEMPTS_IN_FLIGHT,
     TOKEN_USAGE,

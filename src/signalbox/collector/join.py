@@ -27,13 +27,14 @@ MAX_WAITING = 20_000  # requests, 2 KB each, and as many with attempts; the olde
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt with everything both entries know about it."""
+    """One attempt with everything both entries know about it. started_ns: as in its entry; 0 without one."""
 
     target: Target
     outcome: AttemptOutcome
     retry_after_seconds: float | None = None
     remaining_requests: int | None = None
     remaining_tokens: int | None = None
+    started_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ def _attempts(request: RequestRecord | None, records: list[AttemptRecord]) -> tu
                 record.retry_after_seconds,
                 record.remaining_requests,
                 record.remaining_tokens,
+                record.started_ns,
             )
         )
     if request is not None and request.details == NO_HEALTHY_UPSTREAM and len(records) == request.attempts - 1:

@@ -80,9 +80,9 @@ def request_level(exchange: Exchange, request: RequestRecord) -> str:
     return "warning" if is_broken or request.status is None or request.status >= 500 else "info"
 
 
-def event_line(event: str, **facts: str | int | float) -> bytes:
-    """Return a warning about the collector's own work."""
-    return encode_line({"time": _rfc3339(None), "level": "warning", "event": event, **facts})
+def event_line(event: str, *, level: str = "warning", **facts: str | int | float) -> bytes:
+    """Return a line about the collector's own work."""
+    return encode_line({"time": _rfc3339(None), "level": level, "event": event, **facts})
 
 
 def encode_line(fields: dict[str, Any]) -> bytes:

@@ -112,6 +112,7 @@ class Metrics:
         self._unreadable = made[telemetry.ACCESS_LOG_UNREADABLE.name]
         self.worker_restarts = Total(made[telemetry.WORKER_RESTARTS.name])
         self.log_lines_dropped = Total(made[telemetry.LOG_LINES_DROPPED.name])
+        self.settlements_dropped = Total(made[telemetry.SETTLEMENTS_DROPPED.name])
         self._prometheus_queries = family(telemetry.PROMETHEUS_QUERIES)
         self._prometheus_age = made[telemetry.PROMETHEUS_AGE.name]
         self._price_source_updates = family(telemetry.PRICE_SOURCE_UPDATES)

@@ -24,11 +24,14 @@ from signalbox.collector.api import start_api
 from signalbox.collector.live.publish import Publisher
 from signalbox.collector.log import LogWriter
 from signalbox.collector.metrics import Metrics
+from signalbox.collector.outside import Outside
 from signalbox.collector.receiver import start_receiver
+from signalbox.collector.sources.telling import Teller
 from signalbox.collector.state import Collector
 from signalbox.control import MAX_LINE_BYTES, Message, encode
 from signalbox.errors import PolicyError, SetupError
 from signalbox.policy.load import load_text
+from signalbox.types import Price
 
 TICK_SECONDS = 0.25
 LAST_ENTRIES_SECONDS = 0.3  # three of Envoy's flush intervals: how the last requests ended is still on its way
@@ -49,8 +52,10 @@ async def run_collector(socket_path: str, api_host: str, api_port: int, control_
     loop.add_signal_handler(signal.SIGINT, lambda: None)
 
     log = LogWriter(sys.stdout.fileno())
-    publisher = Publisher(Path(socket_path).parent, time.time, time.monotonic)  # both lie in the run directory
-    collector = Collector(Metrics(), log, publisher=publisher)
+    run_dir, metrics = Path(socket_path).parent, Metrics()
+    outside = Outside(run_dir, Teller(metrics, log.write))
+    publisher = Publisher(run_dir, time.time, time.monotonic)
+    collector = Collector(metrics, log, publisher=publisher, outside=outside)
     async with AsyncExitStack() as ending:  # last in, first ended: no more entries, then the last lines, then the API
         ending.push_async_callback(_hang_up, writer)
         try:
@@ -58,6 +63,7 @@ async def run_collector(socket_path: str, api_host: str, api_port: int, control_
             ending.push_async_callback(api.cleanup)
             log.start()
             ending.callback(log.close)
+            ending.push_async_callback(outside.close)
             ending.callback(collector.close)
             ending.callback(collector.drain)
             receiver = await start_receiver(collector, socket_path)
@@ -117,7 +123,8 @@ def apply(message: Message, collector: Collector) -> Message | None:
         loaded = load_text(message["text"].encode(), message["file"])
     except PolicyError as problem:
         return {"type": "policy_failed", "sha256": sha256, "error": str(problem)}
-    collector.apply_policy(loaded.policy, sha256)
+    prices = {name: Price(*usd) for name, usd in message.get("prices", {}).items()}
+    collector.apply_policy(loaded.policy, sha256, prices)
     return {"type": "policy", "sha256": sha256}
 
 

@@ -1,7 +1,8 @@
 """What the collector knows: the requests that ended, and how Signalbox itself is doing.
 
 Fed from two sides, by records of Envoy's access log and by messages of the supervisor; read by the HTTP
-API. Does no I/O: metrics are counted in memory, log lines handed to a writer.
+API. It waits for nobody: metrics are counted in memory, log lines handed to a writer, and what concerns a store or a
+server to `outside`.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from signalbox.collector.afterwards import Terms, afterwards
 from signalbox.collector.join import Exchange, Joiner
 from signalbox.collector.journal.journal import Journal
-from signalbox.collector.live.picture import Picture, policy_prices
+from signalbox.collector.live.picture import Picture
 from signalbox.collector.live.publish import Elsewhere, Publisher
 from signalbox.collector.log import LEVELS, LogWriter, event_line, request_level, request_line
 from signalbox.collector.metrics import Metrics
 from signalbox.collector.names import Names
+from signalbox.collector.outside import Outside, elsewhere, pin_seconds
 from signalbox.collector.push import Pusher
 from signalbox.collector.records import AttemptId, AttemptRecord, ExchangeKey, RequestRecord
+from signalbox.collector.steering import STEP_SECONDS, Steering
+from signalbox.decide.budgets import dearest_price
 from signalbox.policy.schema import Policy
+from signalbox.prices.resolve import own_prices
 from signalbox.record import Target
 from signalbox.telemetry import AccessLog, ReloadOutcome
 from signalbox.types import Price
@@ -90,10 +96,17 @@ class Collector:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         publisher: Publisher | None = None,
+        outside: Outside | None = None,
     ) -> None:
-        """publisher: writes snapshots for the workers; None leaves them without any."""
+        """publisher: writes snapshots for the workers; None leaves them without any.
+
+        outside: brings what requests leave behind to the store, and what servers know from them; None: nobody does.
+        """
         self.metrics = metrics
         self._publisher = publisher
+        self._outside = outside
+        if outside is not None:
+            metrics.prometheus_age(outside.fleet_age_seconds)
         if publisher is not None:
             metrics.world_age(lambda: publisher.age_seconds)
         self._policy: Policy | None = None
@@ -106,29 +119,48 @@ class Collector:
         self._policy_names = Names()
         self._names = Names()  # those and the previous policy's
         self._status: Status | None = None
+        self._wall = wall
+        self._steering: Steering | None = None
+        self._stepped_seconds = -inf
+        self._terms = Terms({}, None)
+        self._known_prices: Mapping[str, Price] = {}  # without asking anybody
         self._prices: Mapping[str, Price | None] = {}
         self._log_level = LEVELS["info"]
         self._warned_seconds: dict[str, float] = {}
 
     # ------------------------------------------------------------------ from the supervisor
 
-    def apply_policy(self, policy: Policy, sha256: str) -> None:
-        """Take the names of a new policy, and what it says of journal, logs and pushes.
+    def apply_policy(self, policy: Policy, sha256: str, prices: Mapping[str, Price] | None = None) -> None:
+        """Take a new policy: its names, and what it says of models, state, sources, journal, logs and pushes.
 
-        What was decided by the one before keeps its names.
+        prices: those known without asking anybody, by model; see `signalbox.prices.resolve`.
+        What was decided by the policy before keeps its names.
         """
         names = Names.of(policy)
         self._names, self._policy_names = names | self._policy_names, names
+        self._known_prices = own_prices(policy) | dict(prices or {})
+        self._policy = policy
         self.picture.apply_policy(policy, self._clock())
-        self._prices = {
-            name: Price(model.price.input, model.price.output, model.price.cached_input)
-            for name, model in policy.models.items()
-            if model.price is not None
-        }
+        if self._steering is None:
+            self._steering = Steering(policy, self.metrics, self._say, self._wall)
+        else:
+            self._steering.apply(policy)
+        if self._outside is not None:
+            self._outside.use(policy)
+        self._price(policy)
         self.journal.use(policy, self._names)
         self._log_level = LEVELS[policy.telemetry.log_level]
         self._pusher.use(policy.telemetry.push)
-        self._policy = policy
+
+    def _price(self, policy: Policy) -> None:
+        """Bring prices up to date: the policy's own, then price lists on the web, then the catalogue's."""
+        listed = {} if self._outside is None else self._outside.prices()
+        prices = dict(self._known_prices)
+        for name, usd in listed.items():
+            if name in policy.models and policy.models[name].price is None:
+                prices[name] = Price(*usd)
+        self._prices = prices
+        self._terms = Terms(pin_seconds(policy), dearest_price(prices.values()))
 
     def apply_status(self, message: Mapping[str, Any]) -> None:
         """Take a message of type `status`; see `signalbox.control`. Raises KeyError if it lacks something."""
@@ -153,7 +185,10 @@ class Collector:
         self._finish(self._joiner.add_request(record, now))
 
     def request_goes_on(self, key: ExchangeKey, chain: Sequence[Target]) -> None:
-        self.picture.request_goes_on(key, chain, self._clock())
+        now = self._clock()
+        self.picture.request_goes_on(key, chain, now)
+        if self._steering is not None:
+            self._steering.request_goes_on(key, chain, now)
 
     def attempt_started(self, attempt: AttemptId, source: int) -> None:
         """source: number of the log stream that told."""
@@ -162,6 +197,8 @@ class Collector:
     def attempt(self, record: AttemptRecord) -> None:
         now = self._clock()
         self.picture.attempt_ended(record, now)
+        if self._steering is not None:
+            self._steering.attempt_ended(record, now)
         self._finish(self._joiner.add_attempt(record, now))
 
     def source_lost(self, source: int) -> None:
@@ -190,14 +227,37 @@ class Collector:
         if problem := self._pusher.take_problem():
             self._warn("metrics_push_failed", problem=problem)
         self.metrics.in_flight(self._names.counts(self.picture.models.in_flight.counts()))
-        if self._publisher is not None and self._policy is not None:
-            self._publish(self._publisher, self._policy, now)
+        if self._policy is not None and self._steering is not None:
+            self._look(self._policy, self._steering, now)
 
-    def _publish(self, publisher: Publisher, policy: Policy, now_seconds: float) -> None:
+    def _look(self, policy: Policy, steering: Steering, now_seconds: float) -> None:
+        """Let everything that follows from what was measured follow, and publish it."""
+        outside = self._outside
+        fleet = {} if outside is None else outside.fleet()
+        listed = {} if outside is None else outside.prices()
+        if now_seconds - self._stepped_seconds >= STEP_SECONDS:
+            self._stepped_seconds = now_seconds
+            self._price(policy)
+            if outside is not None:
+                outside.exchange_facts(steering.rollouts, now_seconds)
+                self.metrics.settlements_dropped.set(outside.dropped)
+        around = elsewhere(steering.circuits(now_seconds), fleet, listed)
+        steering.tick(now_seconds, around.queue_depth, self.journal.feedback.acceptance)
+        if self._publisher is not None:
+            self._publish(self._publisher, around, steering, now_seconds)
+
+    def _publish(self, publisher: Publisher, around: Elsewhere, steering: Steering, now_seconds: float) -> None:
         was_possible = publisher.problem is None
-        self.picture.publish(publisher, now_seconds, elsewhere=Elsewhere(), prices=policy_prices(policy))
+        self.picture.publish(
+            publisher,
+            now_seconds,
+            elsewhere=around,
+            prices=self._prices,
+            shifts=steering.shifts(),
+            rollouts=steering.rollout_states(),
+        )
         if publisher.problem is not None and was_possible:  # one line, however long it lasts
-            self._log.write(event_line("world_unwritable", problem=type(publisher.problem).__name__))
+            self._say("world_unwritable", problem=type(publisher.problem).__name__)
 
     def drain(self) -> None:
         """Count and log everything that still waits for its other half."""
@@ -214,7 +274,12 @@ class Collector:
             request = exchange.request
             labels = None if request is None else self._names.labels(request)
             self.metrics.exchange(exchange, labels, self._names)
-            self.picture.exchange(exchange, self._clock())
+            now = self._clock()
+            self.picture.exchange(exchange, now)
+            if self._steering is not None:
+                self._steering.exchange(exchange, self._prices, now)
+            if self._outside is not None:
+                self._outside.settle(afterwards(exchange, self._prices, self._terms))
             if request is None or labels is None:
                 continue
             record = request.verdict
@@ -227,9 +292,15 @@ class Collector:
     def _warn(self, event: str, **facts: str | int | float) -> None:
         """Say once in a while that something of this kind happens."""
         now = self._clock()
-        if LEVELS["warning"] >= self._log_level and now - self._warned_seconds.get(event, -inf) >= WARNING_SECONDS:
+        is_due = now - self._warned_seconds.get(event, -inf) >= WARNING_SECONDS
+        if is_due and LEVELS["warning"] >= self._log_level:
             self._warned_seconds[event] = now
-            self._log.write(event_line(event, **facts))
+            self._say(event, level="warning", **facts)
+
+    def _say(self, event: str, *, level: str = "warning", **facts: str | int | float) -> None:
+        """Write a line about the collector's own work, if the policy wants lines of this level."""
+        if LEVELS[level] >= self._log_level:
+            self._log.write(event_line(event, level=level, **facts))
 
     # ------------------------------------------------------------------ for the API
 

@@ -133,8 +133,12 @@ def compile_limits(owner: str, budget: Budget | None) -> tuple[Limit, ...]:
 
 
 def dearest(candidates: Iterable[Candidate]) -> Price | None:
-    """Return the dearest known price, which an unknown one is counted as: a budget must not leak through a gap."""
-    prices = [price for c in candidates if (price := c.price or c.catalogue_price) is not None]
+    """Return the dearest price known of any candidate without asking anybody."""
+    return dearest_price(price for c in candidates if (price := c.price or c.catalogue_price) is not None)
+
+
+def dearest_price(prices: Iterable[Price]) -> Price | None:
+    """Return the dearest price, which an unknown one is counted as: a budget must not leak through a gap."""
     return max(prices, key=lambda price: price.input_usd_per_mtok + price.output_usd_per_mtok, default=None)
 
 

@@ -30,6 +30,11 @@ def resolve(policy: Policy, now_seconds: float | None = None) -> dict[str, Price
     return prices
 
 
+def own_prices(policy: Policy) -> dict[str, Price]:
+    """Return the prices that a policy gives itself, by its name of the model."""
+    return {name: price for name, model in policy.models.items() if (price := _of_policy(model)) is not None}
+
+
 def fingerprint(prices: Mapping[str, Price]) -> str:
     """Return 12 hexadecimal digits that change with any price, whatever the order of the models."""
     text = repr(

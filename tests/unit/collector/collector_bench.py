@@ -39,6 +39,9 @@ POLICY = {
 }
 
 
+STEERING = ("circuit", "shift", "rollout_step", "rollback")
+
+
 class LineList(LogWriter):
     """A log writer that keeps its lines."""
 
@@ -51,7 +54,11 @@ class LineList(LogWriter):
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.raw]
+        """Lines about requests and troubles, without those about what follows from them."""
+        return [line for line in map(json.loads, self.raw) if line["event"] not in STEERING]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in map(json.loads, self.raw) if line["event"] == name]
 
 
 class Bench:

@@ -8,6 +8,7 @@ import pytest
 
 from signalbox.collector.live.leaders import Leaders, ranked_pools
 from signalbox.policy.schema import Policy
+from signalbox.types import Price
 from signalbox.world import CircuitState, ModelState, Timing
 
 POLICY = {
@@ -103,7 +104,7 @@ def test_expected_lengths_decide_between_a_quick_start_and_a_quick_pace(leaders:
 
 def test_balance_counts_the_price_and_one_that_nobody_knows_as_the_worst(leaders: Leaders) -> None:
     models = {"a": took(1.0), "b": took(3.0)}
-    prices = {"a": (4.0, 16.0, 4.0), "b": (1.0, 4.0, 1.0)}
+    prices = {"a": Price(4.0, 16.0), "b": Price(1.0, 4.0)}
     assert "mixed/fair" not in leaders.update(models, {}, {})
     assert leaders.update(models, {}, prices)["mixed/fair"] == "b"
     assert leaders.update(models, {}, {"a": prices["a"]})["mixed/fair"] == "a"

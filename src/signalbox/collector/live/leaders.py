@@ -12,17 +12,16 @@ from dataclasses import dataclass
 
 from signalbox.decide.balance import balanced_scores
 from signalbox.decide.speed import expected_seconds, samples_behind
+from signalbox.decide.worth import usd
 from signalbox.policy.schema import Policy, Prefer
 from signalbox.policy.world import Balance
+from signalbox.types import Price
 from signalbox.world import UNKNOWN_MODEL, CircuitState, ModelState
 
 MIN_SAMPLES = 3.0  # decayed: fewer are an anecdote
 
 TYPICAL_PROMPT_TOKENS = 1000.0
 """Weighs input against output prices where there is no request to count: the order of a pool, not a bill."""
-
-Usd = tuple[float, float, float]
-"""USD per million tokens: input, output, cached input."""
 
 Lengths = Mapping[str, Mapping[str, float]]
 """Route -> model -> expected tokens of an answer."""
@@ -67,10 +66,12 @@ class Leaders:
             if known.get(pool.key) in pool.models:
                 self._leaders[pool.key] = known[pool.key]
 
-    def update(self, models: Mapping[str, ModelState], lengths: Lengths, prices: Mapping[str, Usd]) -> dict[str, str]:
+    def update(
+        self, models: Mapping[str, ModelState], lengths: Lengths, prices: Mapping[str, Price | None]
+    ) -> dict[str, str]:
         """Look at what is known now. Returns pool -> model in front, without pools nothing is known of.
 
-        models, prices: by name; what is not there is unknown, and a model without a price is not balanced with others.
+        models, prices: by name; what is not there is unknown.
         """
         for pool in self._pools:
             leader = self._leader(pool, self._scores(pool, models, lengths, prices), models)
@@ -79,7 +80,7 @@ class Leaders:
         return dict(self._leaders)
 
     def _scores(
-        self, pool: RankedPool, models: Mapping[str, ModelState], lengths: Lengths, prices: Mapping[str, Usd]
+        self, pool: RankedPool, models: Mapping[str, ModelState], lengths: Lengths, prices: Mapping[str, Price | None]
     ) -> dict[str, float]:
         """Return a score for each model whose speed is known; lower is better."""
         learned = lengths.get(pool.route, {})
@@ -91,10 +92,10 @@ class Leaders:
                 seconds[model] = expected
         if pool.prefer != "balanced":
             return seconds
-        usd = {model: _typical_usd(prices.get(model), tokens[model]) for model in seconds}
-        if all(cost is None for cost in usd.values()):
+        costs = {model: _typical_usd(prices.get(model), tokens[model]) for model in seconds}
+        if all(cost is None for cost in costs.values()):
             return {}
-        return balanced_scores(usd, seconds, pool.balance)
+        return balanced_scores(costs, seconds, pool.balance)
 
     def _leader(self, pool: RankedPool, scores: Mapping[str, float], models: Mapping[str, ModelState]) -> str | None:
         leader = self._leaders.get(pool.key)
@@ -108,10 +109,8 @@ class Leaders:
         return best
 
 
-def _typical_usd(price: Usd | None, output_tokens: float) -> float | None:
-    if price is None:
-        return None
-    return (TYPICAL_PROMPT_TOKENS * price[0] + output_tokens * price[1]) / 1e6
+def _typical_usd(price: Price | None, output_tokens: float) -> float | None:
+    return None if price is None else usd(price, TYPICAL_PROMPT_TOKENS, output_tokens)
 
 
 def _serves(state: ModelState) -> bool:

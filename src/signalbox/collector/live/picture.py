@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from signalbox.collector.join import Exchange
-from signalbox.collector.live.leaders import Leaders, Usd
+from signalbox.collector.live.leaders import Leaders
 from signalbox.collector.live.lengths import PRIOR_TOKENS, OutputLengths, TokenScales
 from signalbox.collector.live.models import LiveModels
 from signalbox.collector.live.publish import Elsewhere, Publisher, States
@@ -16,6 +16,7 @@ from signalbox.collector.names import Names
 from signalbox.collector.records import AttemptId, AttemptRecord, ExchangeKey, RequestRecord
 from signalbox.policy.schema import Policy
 from signalbox.record import Target
+from signalbox.types import Price
 from signalbox.world import RolloutState
 
 
@@ -71,7 +72,7 @@ class Picture:
         now_seconds: float,
         *,
         elsewhere: Elsewhere,
-        prices: Mapping[str, Usd],
+        prices: Mapping[str, Price | None],
         shifts: Mapping[str, Mapping[str, float]] | None = None,
         rollouts: Mapping[str, RolloutState] | None = None,
     ) -> bool:
@@ -89,13 +90,3 @@ class Picture:
             shifts=shifts,
             rollouts=rollouts,
         )
-
-
-def policy_prices(policy: Policy) -> dict[str, Usd]:
-    """Return the prices that a policy gives itself."""
-    prices = {}
-    for name, model in policy.models.items():
-        if model.price is not None:
-            cached = model.price.cached_input
-            prices[name] = (model.price.input, model.price.output, model.price.input if cached is None else cached)
-    return prices

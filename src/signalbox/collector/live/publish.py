@@ -15,7 +15,6 @@ from typing import cast
 
 import msgspec
 
-from signalbox.collector.live.leaders import Usd
 from signalbox.collector.live.models import LiveModels
 from signalbox.world import CircuitState, ModelState, RolloutState, Snapshot, Timing
 from signalbox.world_file import WORLD_FILE
@@ -24,6 +23,10 @@ FILE_MODE = 0o640  # as the other files of the run directory
 RENEWED_AT_ONCE = 32  # four times a second: of 200 models that are all busy, each is looked at every 1.6 s
 FADED_AT_ONCE = 8
 MIN_OWN_SAMPLES = 3.0  # decayed; with fewer, what the fleet measured is better
+
+
+Usd = tuple[float, float, float]
+"""USD per million tokens: input, output, cached input."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import aiohttp
 import msgspec
@@ -16,12 +16,9 @@ from signalbox.collector.sources.loop import SourceError
 from signalbox.policy.schema import Policy
 from signalbox.policy.world import Prometheus, PrometheusQuery
 from signalbox.telemetry import SourceOutcome
-from signalbox.world import ModelState, Timing
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_TOKEN_BYTES = 64 * 1024
-FEW_SAMPLES = 5.0
-"""Below this many decayed samples of our own, what the fleet measured says more."""
 
 MAX_SECONDS = 3600.0  # of a first token or between two: longer than any timeout lets an answer take
 MAX_QUEUE = 1_000_000.0
@@ -48,32 +45,6 @@ class FleetState(NamedTuple):
 
 
 NO_FLEET = FleetState()
-
-
-def merge(local: ModelState, fleet: FleetState) -> ModelState:
-    """Return the state with the fleet's figures where they say more than our own.
-
-    Queue depth and cache usage are always the fleet's, where it has them: nobody else sees them. Times are the fleet's
-    while we have fewer than five decayed samples; its one figure then stands for both quantiles.
-    """
-    changed: dict[str, Any] = {}
-    if fleet.ttft_seconds is not None and _is_thin(local.ttft):
-        changed["ttft"] = _timing(fleet.ttft_seconds)
-    if fleet.seconds_per_token is not None and _is_thin(local.per_token):
-        changed["per_token"] = _timing(fleet.seconds_per_token)
-    if fleet.queue_depth is not None:
-        changed["queue_depth"] = fleet.queue_depth.value
-    if fleet.kv_usage is not None:
-        changed["kv_usage"] = fleet.kv_usage.value
-    return msgspec.structs.replace(local, **changed) if changed else local
-
-
-def _is_thin(timing: Timing | None) -> bool:
-    return timing is None or timing.samples < FEW_SAMPLES
-
-
-def _timing(reading: Reading) -> Timing:
-    return Timing(p50=reading.value, p95=reading.value, samples=FEW_SAMPLES)
 
 
 class ModelNames:

@@ -20,12 +20,10 @@ from signalbox.collector.sources.prometheus import (
     PrometheusQueryRunner,
     Reading,
     fleet_states,
-    merge,
     read_answer,
 )
 from signalbox.policy.world import PrometheusQuery
 from signalbox.telemetry import SourceOutcome
-from signalbox.world import CircuitState, ModelState, Timing
 
 from .servers import Clock, Told, policy, with_server
 
@@ -295,30 +293,3 @@ def test_measures_of_one_model_come_together() -> None:
         assert states == {"small": FleetState(queue_depth=Reading(4, 0), kv_usage=Reading(0.9, 0))}
 
     with_server(test)
-
-
-FLEET = FleetState(Reading(0.8, 1), Reading(0.02, 1), Reading(4, 1), Reading(0.5, 1))
-
-
-def test_with_few_samples_of_our_own_the_fleets_times_count():
-    thin = Timing(0.1, 0.2, samples=4.9)
-    for local in (ModelState(), ModelState(ttft=thin, per_token=thin)):
-        merged = merge(local, FLEET)
-        assert (merged.ttft, merged.per_token) == (Timing(0.8, 0.8, 5), Timing(0.02, 0.02, 5))
-
-
-def test_with_enough_samples_of_our_own_ours_count():
-    ours = Timing(0.1, 0.2, samples=5)
-    merged = merge(ModelState(ttft=ours, per_token=ours), FLEET)
-    assert (merged.ttft, merged.per_token) == (ours, ours)
-
-
-def test_queue_and_cache_are_always_the_servers_own():
-    local = ModelState(queue_depth=99, kv_usage=0.1, in_flight=3, circuit=CircuitState.OPEN)
-    merged = merge(local, FLEET)
-    assert (merged.queue_depth, merged.kv_usage, merged.in_flight, merged.circuit) == (4, 0.5, 3, CircuitState.OPEN)
-
-
-def test_a_fleet_that_knows_nothing_changes_nothing():
-    local = ModelState(queue_depth=2, ttft=Timing(1, 2, 1))
-    assert merge(local, FleetState()) is local

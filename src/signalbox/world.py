@@ -93,7 +93,8 @@ UNKNOWN_MODEL = ModelState()
 class Pin(NamedTuple):
     """A session's model, and what its last answer showed of the provider's cache.
 
-    turns: requests decided for this session. input_tokens, cached_tokens: of the last answer; 0 while unknown.
+    turns: requests of this session; one counts when it claims the session, any other once it was answered.
+    input_tokens, cached_tokens: of the last answer; 0 while unknown.
     """
 
     model: str

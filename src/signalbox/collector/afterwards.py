@@ -41,12 +41,13 @@ class Repin:
 
 @dataclass(frozen=True, slots=True)
 class Observe:
-    """Note what an answer showed of the provider's cache."""
+    """Note what an answer showed of the provider's cache. turns: to count; a request that claimed counted its own."""
 
     session: str
     model: str
     input_tokens: int
     cached_tokens: int
+    turns: int
 
 
 Operation = Settle | Repin | Observe
@@ -115,6 +116,7 @@ def _session(record: Record, request: RequestRecord, terms: Terms) -> list[Opera
             return []
         return [Repin(record.session, served.model, first, ttl_seconds)]
     usage = request.usage
-    if not usage.input_tokens:
+    turns = int(record.pin == PinOutcome.KEPT)
+    if not usage.input_tokens and not turns:
         return []
-    return [Observe(record.session, served.model, usage.input_tokens, usage.cached_tokens or 0)]
+    return [Observe(record.session, served.model, usage.input_tokens or 0, usage.cached_tokens or 0, turns)]

@@ -3,7 +3,8 @@
 It also brings facts, such as how far a rollout has come, to the store and back; answers wait until they are taken.
 
 Operations wait in a bounded queue. One that fails because the store is away is tried again until it is older than the
-longest outage worth bridging; what is dropped then is counted. Every operation may be done twice without harm.
+longest outage worth bridging; what is dropped then is counted. Every operation may be done twice without harm:
+at worst a turn of a session counts twice.
 """
 
 from __future__ import annotations
@@ -127,8 +128,8 @@ def perform(store: Store, operation: Operation | Keep | Recall) -> Answer | None
             store.settle(request, amounts)
         case Repin(session, model, instead_of, ttl_seconds):
             store.claim(session, model, ttl_seconds, instead_of=instead_of)
-        case Observe(session, model, input_tokens, cached_tokens):
-            store.observe(session, model, input_tokens, cached_tokens)
+        case Observe(session, model, input_tokens, cached_tokens, turns):
+            store.observe(session, model, input_tokens, cached_tokens, turns)
         case Keep(name, value):
             store.put(name, value)
             return operation

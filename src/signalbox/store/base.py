@@ -36,11 +36,15 @@ class Store(Protocol):
     def claim(self, session: str, model: str, ttl_seconds: int, *, instead_of: str | None = None) -> Pin:
         """Pin a session that has no pin, or still has `instead_of`; return the pin that holds afterwards.
 
-        Its turns count up. Of several that ask at once, one decides and all are told the same.
+        That counts a turn. Of several that ask at once, one decides and all are told the same.
         """
 
-    def observe(self, session: str, model: str, input_tokens: int, cached_tokens: int) -> None:
-        """Note what an answer showed of the cache; nothing happens when the session has another model, or no pin."""
+    def observe(self, session: str, model: str, input_tokens: int, cached_tokens: int, turns: int = 0) -> None:
+        """Note what an answer showed of the cache, and count `turns` that no claim has counted.
+
+        input_tokens: 0 when the answer showed nothing; what is known stays then. Nothing happens when the session has
+        another model, or no pin.
+        """
 
     def hold(self, request: str, holds: Sequence[Hold], now_seconds: float) -> str | None:
         """Claim all holds for a request, or none. Returns the first budget whose limit is reached, None if held.

@@ -40,7 +40,12 @@ INSERT INTO pins VALUES(:session, :model, 1, 0, 0, :dies) ON CONFLICT(session) D
     dies = excluded.dies
 RETURNING model, turns, input_tokens, cached_tokens
 """
-OBSERVE_PIN = "UPDATE pins SET input_tokens=?, cached_tokens=? WHERE session=? AND model=? AND dies>?"
+OBSERVE_PIN = """
+UPDATE pins SET turns = turns+:turns,
+    input_tokens = CASE WHEN :input_tokens>0 THEN :input_tokens ELSE input_tokens END,
+    cached_tokens = CASE WHEN :input_tokens>0 THEN :cached_tokens ELSE cached_tokens END
+WHERE session=:session AND model=:model AND dies>:now
+"""
 
 SELECT_BUDGET = """
 SELECT spent, held,
@@ -131,9 +136,16 @@ class EmbeddedStore:
         }
         return Pin(*self._run(lambda connection: connection.execute(CLAIM_PIN, values).fetchone()))
 
-    def observe(self, session: str, model: str, input_tokens: int, cached_tokens: int) -> None:
-        """Note what an answer showed of the cache; nothing happens when the session has another model, or no pin."""
-        values = (whole(input_tokens), whole(cached_tokens), session, model, self._clock())
+    def observe(self, session: str, model: str, input_tokens: int, cached_tokens: int, turns: int = 0) -> None:
+        """Note what an answer showed of the cache, and count turns, unless the session has another model, or no pin."""
+        values = {
+            "session": session,
+            "model": model,
+            "input_tokens": whole(input_tokens),
+            "cached_tokens": whole(cached_tokens),
+            "turns": turns,
+            "now": self._clock(),
+        }
         self._run(lambda connection: connection.execute(OBSERVE_PIN, values).close())
 
     def hold(self, request: str, holds: Sequence[Hold], now_seconds: float) -> str | None:

@@ -46,12 +46,16 @@ return value
 """)
 
 OBSERVE = _script("""
--- KEYS: pin. ARGV: model, input tokens, cached tokens.
+-- KEYS: pin. ARGV: model, input tokens or 0 when they are not known, cached tokens, turns to count.
 local value = redis.call('GET', KEYS[1])
 if value then
-  local turns, model = string.match(value, '^(%d+) %d+ %d+ (.+)$')
+  local turns, input, cached, model = string.match(value, '^(%d+) (%d+) (%d+) (.+)$')
   if model == ARGV[1] then
-    redis.call('SET', KEYS[1], turns .. ' ' .. ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. model, 'KEEPTTL')
+    if ARGV[2] ~= '0' then
+      input, cached = ARGV[2], ARGV[3]
+    end
+    turns = string.format('%d', tonumber(turns) + tonumber(ARGV[4]))
+    redis.call('SET', KEYS[1], turns .. ' ' .. input .. ' ' .. cached .. ' ' .. model, 'KEEPTTL')
   end
 end
 return 0

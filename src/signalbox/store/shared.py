@@ -44,9 +44,9 @@ class RedisStore:
         """Pin a session that has no pin, or still has `instead_of`; return the pin that holds afterwards."""
         return _pin(self._run(CLAIM, (self._pins + session,), (model, instead_of or "", ttl_seconds)))
 
-    def observe(self, session: str, model: str, input_tokens: int, cached_tokens: int) -> None:
-        """Note what an answer showed of the cache; nothing happens when the session has another model, or no pin."""
-        self._run(OBSERVE, (self._pins + session,), (model, whole(input_tokens), whole(cached_tokens)))
+    def observe(self, session: str, model: str, input_tokens: int, cached_tokens: int, turns: int = 0) -> None:
+        """Note what an answer showed of the cache, and count turns, unless the session has another model, or no pin."""
+        self._run(OBSERVE, (self._pins + session,), (model, whole(input_tokens), whole(cached_tokens), turns))
 
     def hold(self, request: str, holds: Sequence[Hold], now_seconds: float) -> str | None:
         """Claim all holds for a request, or none. Returns the first budget whose limit is reached, None if held."""

@@ -52,10 +52,11 @@ class PlainStore:
         self.pins[session] = (pin._replace(turns=pin.turns + 1), self.elapsed + ttl_seconds)
         return self.pins[session][0]
 
-    def observe(self, session: str, model: str, input_tokens: int, cached_tokens: int) -> None:
+    def observe(self, session: str, model: str, input_tokens: int, cached_tokens: int, turns: int) -> None:
         pin, end = self.pins.get(session, (None, 0))
         if pin is not None and pin.model == model:
-            self.pins[session] = (Pin(model, pin.turns, input_tokens, cached_tokens), end)
+            shown = (input_tokens, cached_tokens) if input_tokens > 0 else pin[2:]
+            self.pins[session] = (Pin(model, pin.turns + turns, *shown), end)
 
     def hold(self, request: str, holds: Sequence[Hold], now: float) -> str | None:
         wanted = {hold.budget: hold for hold in holds}
@@ -108,10 +109,10 @@ class Laws(RuleBasedStateMachine):
         found = self.store().claim(session, model, ttl, instead_of=instead_of)
         assert found == self.plain.claim(session, model, ttl, instead_of)
 
-    @rule(session=SESSIONS, model=MODELS, tokens=st.integers(0, 2**40), cached=AMOUNTS)
-    def observe(self, session: str, model: str, tokens: int, cached: int) -> None:
-        self.store().observe(session, model, tokens, cached)
-        self.plain.observe(session, model, tokens, cached)
+    @rule(session=SESSIONS, model=MODELS, tokens=st.integers(0, 2**40), cached=AMOUNTS, turns=st.integers(0, 1))
+    def observe(self, session: str, model: str, tokens: int, cached: int, turns: int) -> None:
+        self.store().observe(session, model, tokens, cached, turns)
+        self.plain.observe(session, model, tokens, cached, turns)
 
     @rule(request=REQUESTS, wanted=HOLDS)
     def hold(self, request: str, wanted: list[tuple[str, int, int, float]]) -> None:

@@ -1,10 +1,13 @@
 """The pipe between the supervisor and a child: one JSON object per line, both ways.
 
-supervisor -> child   {"type": "policy", "sha256", "file", "text"}   use this policy from now on
+supervisor -> child   {"type": "policy", "sha256", "file", "text",   use this policy from now on;
+                       "prices"}                                     {model: [input, output, cached input]}, USD per
+                                                                     million tokens, of each model whose price is known
                       {"type": "status", ...}                        what the collector should show
 child -> supervisor   {"type": "ready", ...}                         serving
                       {"type": "policy", "sha256"}                   that policy is in use
                       {"type": "policy_failed", "sha256", "error"}   it is not; the old one stays
+                      {"type": "store_failed", "error"}              it goes on without the policy's store
                       {"type": "fatal", "error"}                     it cannot start at all
 
 The child holds one end as an inherited descriptor. End of file means that the supervisor is gone:

@@ -31,7 +31,7 @@ from signalbox.collector.state import Collector
 from signalbox.control import MAX_LINE_BYTES, Message, encode
 from signalbox.errors import PolicyError, SetupError
 from signalbox.policy.load import load_text
-from signalbox.types import Price
+from signalbox.prices.resolve import from_message
 
 TICK_SECONDS = 0.25
 LAST_ENTRIES_SECONDS = 0.3  # three of Envoy's flush intervals: how the last requests ended is still on its way
@@ -123,8 +123,7 @@ def apply(message: Message, collector: Collector) -> Message | None:
         loaded = load_text(message["text"].encode(), message["file"])
     except PolicyError as problem:
         return {"type": "policy_failed", "sha256": sha256, "error": str(problem)}
-    prices = {name: Price(*usd) for name, usd in message.get("prices", {}).items()}
-    collector.apply_policy(loaded.policy, sha256, prices)
+    collector.apply_policy(loaded.policy, sha256, from_message(message["prices"]))
     return {"type": "policy", "sha256": sha256}
 
 

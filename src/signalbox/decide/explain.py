@@ -13,6 +13,7 @@ from signalbox.decide.trace import Trace
 from signalbox.errors import RouterError, SetupError
 from signalbox.features.extract import extract
 from signalbox.policy.load import load_policy
+from signalbox.prices.resolve import resolve
 from signalbox.trim import Trimmer, open_encoder
 from signalbox.types import Case, Endpoint, ParsedRequest, Signals
 
@@ -29,7 +30,8 @@ def route_once(policy: Path, body: bytes, endpoint: str, headers: Mapping[str, s
     """
     if endpoint not in list(Endpoint):
         raise SetupError(f"unknown endpoint {endpoint!r}; expected one of {', '.join(Endpoint)}")
-    pipeline = Pipeline.compile(load_policy(policy).policy)
+    loaded = load_policy(policy).policy
+    pipeline = Pipeline.compile(loaded, resolve(loaded))
     request = ParsedRequest(Endpoint(endpoint), body, scan(body), headers)
     signals = Signals(DECISION_ID, time.time(), headers.get(AFFINITY_HEADER, DECISION_ID))
     case = Case(request, extract(request), signals)

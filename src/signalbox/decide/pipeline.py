@@ -18,7 +18,7 @@ from signalbox.decide.describe import describe, describe_features, describe_rank
 from signalbox.decide.filters import FILTERS, MAX_ATTEMPTS, Demands, read_demands
 from signalbox.decide.headers import HeaderPairs, local_only_pairs, matching_header
 from signalbox.decide.members import OWN_MEMBERS
-from signalbox.decide.pools import Pool
+from signalbox.decide.pools import NO_PRICES, Pool
 from signalbox.decide.rank import (
     Measures,
     explore,
@@ -62,9 +62,12 @@ class Pipeline:
     drops: frozenset[str] = OWN_MEMBERS
 
     @classmethod
-    def compile(cls, policy: Policy) -> Pipeline:
-        """Return the pipeline of a policy whose references were checked when it was loaded."""
-        resolver = compile_resolver(policy)
+    def compile(cls, policy: Policy, prices: Mapping[str, Price] = NO_PRICES) -> Pipeline:
+        """Return the pipeline of a policy whose references were checked when it was loaded.
+
+        prices: by model, as `prices.resolve` returns them, for models whose price the policy does not say.
+        """
+        resolver = compile_resolver(policy, prices)
         return cls(
             resolver=resolver,
             local_only=local_only_pairs(policy.privacy),

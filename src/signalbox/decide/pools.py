@@ -10,6 +10,7 @@ from signalbox.policy.world import Balance
 from signalbox.types import Candidate, Price
 
 EVEN = Balance()
+NO_PRICES: Mapping[str, Price] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,18 @@ def make_pool(
     return Pool(route, tuple(first.values()), tuple(every.values()), prefer, frozenset(first), balance)
 
 
-def make_candidates(policy: Policy) -> dict[str, Candidate]:
-    """Return the policy's models by name, with what their providers add."""
-    return {name: _candidate(name, model, policy.providers[model.provider]) for name, model in policy.models.items()}
+def make_candidates(policy: Policy, prices: Mapping[str, Price] = NO_PRICES) -> dict[str, Candidate]:
+    """Return the policy's models by name, with what their providers add.
+
+    prices: by model, from the catalogue; they count where neither the policy nor a price list on the web has one.
+    """
+    return {
+        name: _candidate(name, model, policy.providers[model.provider], prices.get(name))
+        for name, model in policy.models.items()
+    }
 
 
-def _candidate(name: str, model: Model, provider: Provider) -> Candidate:
+def _candidate(name: str, model: Model, provider: Provider, catalogue_price: Price | None) -> Candidate:
     endpoints = provider.endpoints if model.endpoints is None else provider.endpoints & frozenset(model.endpoints)
     price = None
     if model.price is not None:
@@ -62,6 +69,7 @@ def _candidate(name: str, model: Model, provider: Provider) -> Candidate:
         max_output_tokens=model.max_output_tokens,
         price=price,
         max_input_tokens=model.max_input_tokens,
+        catalogue_price=catalogue_price if price is None else None,
     )
 
 

@@ -23,11 +23,11 @@ from typing import Literal
 
 from signalbox.decide.catalog import CompiledRouter, compile_router
 from signalbox.decide.members import read_own_member
-from signalbox.decide.pools import Pool, make_candidates, make_pool, pick
+from signalbox.decide.pools import NO_PRICES, Pool, make_candidates, make_pool, pick
 from signalbox.decide.split import Split, make_split
 from signalbox.errors import RequestError
 from signalbox.policy.schema import Policy
-from signalbox.types import Candidate, Endpoint, ParsedRequest, Refusal
+from signalbox.types import Candidate, Endpoint, ParsedRequest, Price, Refusal
 
 AUTO_NAMES = ("auto", "inference-router")
 ROUTER_PREFIXES = ("router:", "router/")
@@ -142,9 +142,9 @@ def nearest_names(name: str, known: list[str]) -> list[str]:
     return [by_lower[candidate] for candidate in close]
 
 
-def compile_resolver(policy: Policy) -> Resolver:
-    """Return the resolver of a policy whose references were checked when it was loaded."""
-    candidates = make_candidates(policy)
+def compile_resolver(policy: Policy, prices: Mapping[str, Price] = NO_PRICES) -> Resolver:
+    """Return the resolver of a policy whose references were checked when it was loaded. prices: by model."""
+    candidates = make_candidates(policy, prices)
     routers = {name: compile_router(name, router, policy, candidates) for name, router in policy.routers.items()}
     captures = tuple(
         (re.compile(fnmatch.translate(pattern)), routers[name])

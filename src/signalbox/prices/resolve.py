@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from signalbox.policy.schema import Model, Policy
@@ -33,6 +33,19 @@ def resolve(policy: Policy, now_seconds: float | None = None) -> dict[str, Price
 def own_prices(policy: Policy) -> dict[str, Price]:
     """Return the prices that a policy gives itself, by its name of the model."""
     return {name: price for name, model in policy.models.items() if (price := _of_policy(model)) is not None}
+
+
+def to_message(prices: Mapping[str, Price]) -> dict[str, tuple[float, float, float | None]]:
+    """Return prices as the supervisor tells its children: model -> input, output and cached input."""
+    return {
+        name: (price.input_usd_per_mtok, price.output_usd_per_mtok, price.cached_usd_per_mtok)
+        for name, price in prices.items()
+    }
+
+
+def from_message(told: Mapping[str, Sequence[float | None]]) -> dict[str, Price]:
+    """Return the prices that `to_message` made, after their way through JSON. Raises TypeError for another shape."""
+    return {name: Price(*figures) for name, figures in told.items()}  # type: ignore[arg-type]
 
 
 def fingerprint(prices: Mapping[str, Price]) -> str:

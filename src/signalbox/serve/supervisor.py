@@ -16,6 +16,7 @@ import json
 import logging
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,9 @@ from signalbox.errors import PolicyError, SetupError
 from signalbox.policy.load import LoadedPolicy, load_policy, load_text
 from signalbox.policy.schema import Policy
 from signalbox.policy.watch import PolicyWatcher
+from signalbox.prices.resolve import resolve, to_message
 from signalbox.serve.children import Child, ChildState
+from signalbox.types import Price
 
 log = logging.getLogger("signalbox.supervisor")
 
@@ -61,6 +64,7 @@ class Active:
     loaded: LoadedPolicy
     policy: Policy
     loaded_at: float  # seconds since the epoch
+    prices: Mapping[str, Price]  # of each model whose price is known; looked up here, once for all children
 
     @property
     def message(self) -> Message:
@@ -70,6 +74,7 @@ class Active:
             "sha256": self.loaded.sha256,
             "file": self.loaded.file,
             "text": self.loaded.text.decode(),
+            "prices": to_message(self.prices),
         }
 
 
@@ -83,7 +88,8 @@ class Supervisor:
             workers=options.workers,
         )
         self._admin = AdminClient(self._layout.admin_socket)
-        self._active = self._activate(load_policy(options.policy_file, check_files=True))
+        loaded = load_policy(options.policy_file, check_files=True)
+        self._active = self._activate(loaded, resolve(loaded.policy))
         self._watcher = PolicyWatcher(options.policy_file, seen=self._active.loaded.text)
         self._workers = [self._worker(number) for number in range(options.workers)]
         self._collector = Child(
@@ -152,10 +158,11 @@ class Supervisor:
     # ------------------------------------------------------------------ children
 
     def _worker(self, number: int) -> Child:
+        socket, run_dir = str(self._layout.worker_socket(number)), str(self._options.run_dir)
         return Child(
             f"worker-{number}",
             "signalbox.serve.worker",
-            ["--socket", str(self._layout.worker_socket(number)), "--server", self._options.server],
+            ["--socket", socket, "--run-dir", run_dir, "--server", self._options.server],
             greeting=lambda: [self._active.message],
             heard=self._heard,
         )
@@ -166,6 +173,8 @@ class Supervisor:
             self._changed.set()
         elif message["type"] == "policy_failed":
             log.error("child refused a policy", extra={"facts": {"child": child.name, "problem": message["error"]}})
+        elif message["type"] == "store_failed":
+            log.error("child has no store", extra={"facts": {"child": child.name, "problem": message["error"]}})
         elif message["type"] == "ready":
             log.info("child ready", extra={"facts": {"child": child.name, "pid": child.pid}})
 
@@ -196,7 +205,7 @@ class Supervisor:
 
     # ------------------------------------------------------------------ policy
 
-    def _activate(self, loaded: LoadedPolicy) -> Active:
+    def _activate(self, loaded: LoadedPolicy, prices: Mapping[str, Price]) -> Active:
         for warning in loaded.warnings:
             log.warning("policy warning", extra={"facts": {"problem": str(warning)}})
         gateway = {"port": self._options.port, "address": self._options.address}
@@ -204,7 +213,7 @@ class Supervisor:
         policy = loaded.policy
         if changes:
             policy = policy.model_copy(update={"gateway": policy.gateway.model_copy(update=changes)})
-        return Active(loaded, policy, time.time())
+        return Active(loaded, policy, time.time(), prices)
 
     async def _watch_forever(self) -> None:
         while True:
@@ -217,8 +226,7 @@ class Supervisor:
         started = time.monotonic()
         try:
             # In a thread: a large policy full of mistakes takes a second, and children want to be heard.
-            name = str(self._options.policy_file)
-            new = self._activate(await asyncio.to_thread(load_text, text, name, check_files=True))
+            new = self._activate(*await asyncio.to_thread(_load, text, str(self._options.policy_file)))
             if new.loaded.sha256 == self._active.loaded.sha256:
                 self._problem = None  # somebody put the serving policy back
                 return
@@ -291,6 +299,11 @@ class Supervisor:
                     expected="the value that is serving; it is part of Envoy's bootstrap",
                     fix="restart Signalbox and Envoy to change it",
                 )
+
+
+def _load(text: bytes, file: str) -> tuple[LoadedPolicy, Mapping[str, Price]]:
+    loaded = load_text(text, file, check_files=True)
+    return loaded, resolve(loaded.policy)
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -1,9 +1,10 @@
 """One worker: one unix socket, one policy at a time, one answer per request.
 
-    python -m signalbox.serve.worker --socket PATH --control-fd N [--server core|aio]
+    python -m signalbox.serve.worker --socket PATH --run-dir DIR --control-fd N [--server core|aio]
 
-Started by the supervisor only. It reads no file: policies come over the control pipe, so a restarted
-worker gets the policy that is serving, not whatever the mounted file says by now.
+Started by the supervisor only. Policies, and the prices that go with them, come over the control pipe, so a restarted
+worker gets the policy that is serving, not whatever the mounted file says by now. Of the run directory it reads the
+collector's snapshots, in a thread, and opens the store there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from signalbox.control import ChildEnd, Message
 from signalbox.decide.pipeline import Pipeline
@@ -22,6 +24,8 @@ from signalbox.extproc.exchange import Exchange
 from signalbox.extproc.server import EdgeServer, make_server
 from signalbox.policy.load import load_text
 from signalbox.policy.schema import MAX_BODY_BYTES_LIMIT
+from signalbox.prices.resolve import from_message
+from signalbox.serve.surroundings import Surroundings
 
 # Envoy's buffer filter is the real limit and answers 413. This one only has to lie above it, whatever
 # a later policy says; a message over it would be a bare gRPC error.
@@ -31,15 +35,17 @@ DRAIN_SECONDS = 1.5  # a few health-check intervals: Envoy must have noticed bef
 GRACE_SECONDS = 5.0  # for exchanges under way; a decision takes milliseconds
 
 
-def use_policy(exchange: Exchange, message: Message, control: ChildEnd) -> None:
+def use_policy(exchange: Exchange, message: Message, control: ChildEnd, surroundings: Surroundings) -> None:
     """Compile a policy aside, swap one reference, and tell the supervisor how it went."""
     try:
         loaded = load_text(message["text"].encode(), message["file"])
         policy = loaded.policy
+        pipeline = Pipeline.compile(policy, from_message(message.get("prices", {})))
         exchange.use(
-            Pipeline.compile(policy),
+            pipeline,
             message["sha256"],
             stream_usage=policy.gateway.stream_usage,
+            edge=surroundings.edge(policy.state if pipeline.needs_store else None),
             journal=policy.journal is not None,
         )
     except SignalboxError as problem:
@@ -48,11 +54,13 @@ def use_policy(exchange: Exchange, message: Message, control: ChildEnd) -> None:
         control.send({"type": "policy", "sha256": message["sha256"]})
 
 
-def follow(messages: Iterator[Message], exchange: Exchange, control: ChildEnd, server: EdgeServer) -> None:
+def follow(
+    messages: Iterator[Message], exchange: Exchange, control: ChildEnd, server: EdgeServer, surroundings: Surroundings
+) -> None:
     """Apply what the supervisor sends, until it is gone; then stop."""
     for message in messages:
         if message["type"] == "policy":
-            use_policy(exchange, message, control)
+            use_policy(exchange, message, control, surroundings)
             gc.collect()  # the old policy's cycles, now rather than during a request
     server.drain(0.0, GRACE_SECONDS)
 
@@ -60,6 +68,7 @@ def follow(messages: Iterator[Message], exchange: Exchange, control: ChildEnd, s
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="signalbox.serve.worker", description="One routing worker.")
     parser.add_argument("--socket", required=True, metavar="PATH")
+    parser.add_argument("--run-dir", required=True, type=Path, metavar="DIR")
     parser.add_argument("--control-fd", required=True, type=int, metavar="N")
     parser.add_argument("--server", choices=("core", "aio"), default="core")
     options = parser.parse_args(arguments)
@@ -70,7 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
     if first is None:
         return 0
     exchange = Exchange()
-    use_policy(exchange, first, control)
+    surroundings = Surroundings(
+        options.run_dir, failed=lambda problem: control.send({"type": "store_failed", "error": problem})
+    )
+    surroundings.start()
+    use_policy(exchange, first, control, surroundings)
     server = make_server(options.server, exchange, max_message_bytes=MAX_MESSAGE_BYTES)
     # Ctrl-C in a terminal reaches the whole process group; the supervisor alone decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -79,9 +92,11 @@ def main(arguments: list[str] | None = None) -> int:
     # Everything alive now lives as long as the process: keep the collector from walking it for every request.
     gc.collect()
     gc.freeze()
-    threading.Thread(target=follow, args=(messages, exchange, control, server), name="control", daemon=True).start()
+    following = (messages, exchange, control, server, surroundings)
+    threading.Thread(target=follow, args=following, name="control", daemon=True).start()
     control.send({"type": "ready"})
     server.run()
+    surroundings.close()
     return 0
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from signalbox.collector.live.circuit import FAILURES, MAX_RETRY_AFTER_SECONDS, Circuit
+from signalbox.collector.live.circuit import FAILURES, Circuit
 from signalbox.policy import world
 from signalbox.telemetry import AttemptOutcome
 from signalbox.world import CircuitState
@@ -42,7 +42,9 @@ class AnyCircuit(RuleBasedStateMachine):
             assert 0 <= change.failed_share <= 1 + 1e-9
             if change.to is OPEN:
                 assert self.failures
-                assert 0 < change.rest_seconds <= max(16 * self.limits.open_seconds, MAX_RETRY_AFTER_SECONDS)
+                assert (
+                    0 < change.rest_seconds <= max(16 * self.limits.open_seconds, self.limits.max_retry_after_seconds)
+                )
             if change.to is CLOSED:
                 self.failures = 0
             self.state = change.to
@@ -74,7 +76,7 @@ class AnyCircuit(RuleBasedStateMachine):
     def it_is_tried_again_in_bounded_time(self) -> None:
         if not hasattr(self, "circuit"):
             return
-        longest = max(16 * self.limits.open_seconds, MAX_RETRY_AFTER_SECONDS)
+        longest = max(16 * self.limits.open_seconds, self.limits.max_retry_after_seconds)
         # Relative to the clock the circuit saw, which may be behind.
         assert self.circuit.state(self.now + longest + 1e-3 * self.now)[0] is not OPEN
 

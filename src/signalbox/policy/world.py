@@ -206,6 +206,13 @@ class Circuit(Section):
     probe_share: float = Field(
         default=0.1, gt=0, le=1, allow_inf_nan=False, description="Share of requests that try it again."
     )
+    max_retry_after_seconds: float = Field(
+        default=900,
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="Longest rest that a provider's Retry-After is granted; 0 takes no notice of the header.",
+    )
 
 
 class Slo(Section):

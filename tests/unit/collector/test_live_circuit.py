@@ -155,6 +155,14 @@ def test_a_retry_after_of_days_is_cut_to_a_quarter_of_an_hour():
         assert subject.state(900.0)[0] is HALF_OPEN
 
 
+def test_a_policy_says_how_long_a_retry_after_may_be_and_whether_it_counts_at_all():
+    short, deaf = circuit(max_retry_after_seconds=20), circuit(max_retry_after_seconds=0)
+    short.attempt(LIMITED, 3600.0, 0.0)
+    assert [short.state(at)[0] for at in (19.0, 20.0)] == [OPEN, HALF_OPEN]
+    assert deaf.attempt(LIMITED, 3600.0, 0.0) == ()
+    assert deaf.state(1.0)[0] is CLOSED
+
+
 @pytest.mark.parametrize("wait", [None, 0.0, -3.0, float("nan")])
 def test_a_429_without_a_usable_retry_after_opens_only_with_many_others(wait):
     subject = circuit()

@@ -31,7 +31,6 @@ FAILURES = frozenset(
 """What counts against a model, beside 429. A 4xx is the client's doing, a denied attempt ours, and an abandoned one
 says nothing: they count neither way, so no client can open a circuit, or close one."""
 
-MAX_RETRY_AFTER_SECONDS = 900.0  # a provider that asks for a day may be back in a minute
 MAX_DOUBLINGS = 4  # 16 times open_seconds
 SUCCESSES_TO_CLOSE = 3  # one may be luck
 # At a thousand requests a second a share over time alone would need the half-life of thirty seconds to notice that
@@ -118,8 +117,14 @@ class Circuit:
         have hung since the provider failed.
         """
         rested = self.advance(now_seconds)
-        change = self._judge(outcome, _usable(retry_after_seconds), began_seconds)
+        change = self._judge(outcome, self._granted(retry_after_seconds), began_seconds)
         return tuple(step for step in (rested, change) if step is not None)
+
+    def _granted(self, retry_after_seconds: float | None) -> float | None:
+        # A provider that asks for a day may be back in a minute. NaN compares as False.
+        if retry_after_seconds is None or not retry_after_seconds > 0:
+            return None
+        return min(retry_after_seconds, self.limits.max_retry_after_seconds) or None
 
     def _judge(self, outcome: AttemptOutcome, retry_after: float | None, began_seconds: float | None) -> Change | None:
         is_limited = outcome is AttemptOutcome.RATE_LIMITED
@@ -250,10 +255,3 @@ class Circuits:
         """Return state and share of one model; closed for one the policy does not have."""
         circuit = self._circuits.get(model)
         return (CircuitState.CLOSED, 1.0) if circuit is None else circuit.state(now_seconds)
-
-
-def _usable(retry_after_seconds: float | None) -> float | None:
-    # NaN compares as False.
-    if retry_after_seconds is None or not retry_after_seconds > 0:
-        return None
-    return min(retry_after_seconds, MAX_RETRY_AFTER_SECONDS)

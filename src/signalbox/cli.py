@@ -165,8 +165,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from signalbox.policy.problems import check_file
+    from signalbox.prices.resolve import resolve
 
-    report = check_file(options.file, strict=options.strict)
+    report = check_file(options.file, strict=options.strict, priced=resolve)
     print(json.dumps(report.as_json(), indent=2) if options.json else report.text)
     return report.exit_status
 

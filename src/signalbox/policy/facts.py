@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -28,14 +28,14 @@ LOW_USD_PER_MTOK = 0.001  # the cheapest costs 0.01; below this somebody wrote U
 S = TypeVar("S", bound=Section)
 
 
-def fact_problems(document: Document) -> list[Problem]:
-    """Errors and warnings about what the policy's values mean together."""
+def fact_problems(document: Document, priced: Collection[str] = ()) -> list[Problem]:
+    """Errors and warnings about what the policy's values mean together. priced: models a price list knows."""
     readable = _Readable(document)
     return [
         *_provider_problems(readable),
         *_model_problems(readable),
         *_chain_problems(readable),
-        *_price_problems(readable),
+        *_price_problems(readable, priced),
         *_privacy_problems(readable),
         *_text_problems(document),
     ]
@@ -161,7 +161,7 @@ def _too_long(readable: _Readable, loc: Loc, chain: Sequence[str], limit: int) -
         yield readable.warn(loc, found, f"at most {limit}", fix)
 
 
-def _price_problems(readable: _Readable) -> Iterator[Problem]:
+def _price_problems(readable: _Readable, priced: Collection[str]) -> Iterator[Problem]:
     for name, model in readable.models.items():
         for side in ("input", "output"):
             usd = getattr(model.price, side) if model.price else 0.0
@@ -173,9 +173,12 @@ def _price_problems(readable: _Readable) -> Iterator[Problem]:
                 found = f"{usd:g} USD per million tokens is less than any model costs"
                 fix = f"if this is USD per token, write {usd * 1_000_000:g}"
                 yield readable.warn(loc, found, "USD per million tokens", fix)
+    if mapping(readable.document.data.get("prices")).get("sources"):
+        return  # nobody knows what is on those lists until they are asked
+    known = {name for name, model in readable.models.items() if model.price is not None}.union(priced)
     for name in readable.routers:
         for loc, models, prefer in readable.pools(name):
-            unpriced = [m for m in models if m in readable.models and readable.models[m].price is None]
+            unpriced = [model for model in models if model in readable.models and model not in known]
             if prefer == "cheapest" and unpriced:
                 found = f"`prefer: cheapest` cannot compare models without a price: {listed(unpriced)}"
                 yield readable.warn(loc, found, "a price for each", "add `price`; zero means free")

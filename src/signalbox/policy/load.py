@@ -7,7 +7,7 @@ The order of the work: `document` reads YAML with positions, `shape` checks each
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,13 @@ from signalbox.policy.headers import header_problems
 from signalbox.policy.references import reference_problems
 from signalbox.policy.schema import Policy
 from signalbox.policy.shape import validated
+
+Priced = Callable[[Policy], Collection[str]]
+"""Which models of a policy have a price on some list, by name."""
+
+
+def no_list(policy: Policy) -> Collection[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +39,11 @@ class LoadedPolicy:
     warnings: tuple[Problem, ...]  # in file order
 
 
-def load_policy(path: Path, *, check_files: bool = False) -> LoadedPolicy:
+def load_policy(path: Path, *, check_files: bool = False, priced: Priced = no_list) -> LoadedPolicy:
     """Read and check a policy file.
 
     check_files: also warn about key and certificate files that are not in order on this machine.
+    priced: asked for models that need no price in the policy.
     Raises PolicyError, with every problem, when the file cannot be read or used.
     """
     try:
@@ -44,24 +52,26 @@ def load_policy(path: Path, *, check_files: bool = False) -> LoadedPolicy:
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
         raise PolicyError.single(str(path), f"cannot be read: {reason}", expected="a readable file") from problem
-    return load_text(text, str(path), check_files=check_files)
+    return load_text(text, str(path), check_files=check_files, priced=priced)
 
 
-def load_text(text: bytes, file: str, *, check_files: bool = False) -> LoadedPolicy:
+def load_text(text: bytes, file: str, *, check_files: bool = False, priced: Priced = no_list) -> LoadedPolicy:
     """Check a policy's bytes.
 
-    file: name for error texts; nothing is read from it.
+    file: name for error texts; nothing is read from it. priced: as for `load_policy`.
     Raises PolicyError with every problem of the text, errors and warnings, in file order.
     """
     document = read_document(text, file)
     policy, shape = validated(document)
+    dangling = reference_problems(document)
+    on_lists = () if policy is None or dangling else priced(policy)
     problems = _in_file_order(
         [
             *document.problems,
             *shape,
-            *reference_problems(document),
+            *dangling,
             *header_problems(document),
-            *fact_problems(document),
+            *fact_problems(document, on_lists),
             *(file_problems(document) if check_files else ()),
         ]
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from signalbox.errors import PolicyError, Problem
-from signalbox.policy.load import LoadedPolicy, load_policy
+from signalbox.policy.load import LoadedPolicy, Priced, load_policy, no_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,13 @@ class Report:
         }
 
 
-def check_file(path: Path, *, strict: bool = False) -> Report:
-    """Check a policy and the key and certificate files it names. Raises nothing for what it finds."""
+def check_file(path: Path, *, strict: bool = False, priced: Priced = no_list) -> Report:
+    """Check a policy and the key and certificate files it names. Raises nothing for what it finds.
+
+    priced: asked for models that need no price in the policy.
+    """
     try:
-        return _report(load_policy(path, check_files=True), strict=strict)
+        return _report(load_policy(path, check_files=True, priced=priced), strict=strict)
     except PolicyError as error:
         return Report(str(path), error.problems, strict=strict)
 

@@ -88,7 +88,7 @@ class Supervisor:
             workers=options.workers,
         )
         self._admin = AdminClient(self._layout.admin_socket)
-        loaded = load_policy(options.policy_file, check_files=True)
+        loaded = load_policy(options.policy_file, check_files=True, priced=resolve)
         self._active = self._activate(loaded, resolve(loaded.policy))
         self._watcher = PolicyWatcher(options.policy_file, seen=self._active.loaded.text)
         self._workers = [self._worker(number) for number in range(options.workers)]
@@ -302,7 +302,7 @@ class Supervisor:
 
 
 def _load(text: bytes, file: str) -> tuple[LoadedPolicy, Mapping[str, Price]]:
-    loaded = load_text(text, file, check_files=True)
+    loaded = load_text(text, file, check_files=True, priced=resolve)
     return loaded, resolve(loaded.policy)
 
 

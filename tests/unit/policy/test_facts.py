@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from signalbox.errors import PolicyError
 from signalbox.policy.load import load_text
+from signalbox.policy.schema import Policy
 
 from .policies import VALID, changed, errors_of, load, only_error, only_warning
 
@@ -86,6 +88,30 @@ def test_a_price_per_token_is_converted_in_the_fix() -> None:
 def test_cheapest_over_models_without_a_price_is_a_warning() -> None:
     problem = only_warning(changed("routers/everyday/tasks/0/models", ["gpt-4.1", "small"]))
     assert problem.found.endswith("without a price: gpt-4.1")
+
+
+def test_a_model_that_a_price_list_knows_needs_no_price_for_that() -> None:
+    text = yaml.safe_dump(changed("routers/everyday/tasks/0/models", ["gpt-4.1", "small"])).encode()
+    assert load_text(text, "policy.yaml", priced=lambda policy: {"gpt-4.1"} & policy.models.keys()).warnings == ()
+
+
+def test_with_price_lists_on_the_web_nobody_can_say_yet_which_models_have_no_price() -> None:
+    source = {"url": "https://models.dev/api.json", "format": "models_dev"}
+    policy = changed("routers/everyday/tasks/0/models", ["gpt-4.1", "small"]) | {"prices": {"sources": [source]}}
+    assert load(policy).warnings == ()
+
+
+def test_no_price_list_is_asked_about_names_that_lead_nowhere() -> None:
+    asked: list[Policy] = []
+
+    def priced(policy: Policy) -> list[str]:
+        asked.append(policy)
+        return []
+
+    text = yaml.safe_dump(changed("models/small/provider", "nobody")).encode()
+    with pytest.raises(PolicyError):
+        load_text(text, "policy.yaml", priced=priced)
+    assert asked == []
 
 
 def test_local_only_without_any_local_model_is_one_warning() -> None:

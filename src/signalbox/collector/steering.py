@@ -94,13 +94,13 @@ class Steering:
             changes = self._circuits.attempt(
                 ending.model, ending.outcome, ending.retry_after_seconds, now_seconds, began
             )
-            self._changed(changes)
+            self._changed(changes, now_seconds)
 
     # ------------------------------------------------------------------ time
 
     def tick(self, now_seconds: float, queue_depths: Mapping[str, float | None], acceptance: Acceptance) -> None:
         """Let time pass; to be called a few times a second. queue_depths: by model."""
-        self._changed(self._circuits.tick(now_seconds))
+        self._changed(self._circuits.tick(now_seconds), now_seconds)
         if self._stepped_seconds is not None and now_seconds - self._stepped_seconds < STEP_SECONDS:
             return
         self._stepped_seconds = now_seconds
@@ -120,7 +120,9 @@ class Steering:
         self._metrics.shifts(self._shifts.shares())
         self._metrics.rollouts(self._rollouts.states())
 
-    def _changed(self, transitions: Iterable[Transition]) -> None:
+    def _changed(self, transitions: Sequence[Transition], now_seconds: float) -> None:
+        if transitions:
+            self._metrics.circuits(self._circuits.states(now_seconds))
         for transition in transitions:
             self._metrics.circuit_changed(transition)
             change = transition.change

@@ -178,7 +178,9 @@ def test_a_rollback_of_another_sidecar_is_heard_of(tmp_path: Path) -> None:
 
 
 def asking(url: str, query: str = "queue") -> dict[str, Any]:
-    return {"prometheus": {"endpoint": url, "interval_seconds": 1, "queries": [{"measure": "queue_depth", "query": query}]}}
+    return {
+        "prometheus": {"endpoint": url, "interval_seconds": 1, "queries": [{"measure": "queue_depth", "query": query}]}
+    }
 
 
 def test_prometheus_is_asked_for_the_policy_in_use_and_for_no_other(tmp_path: Path) -> None:

@@ -205,11 +205,11 @@ def _ext_proc(policy: Policy, keep: Policy | None) -> Resource:
 
 
 def _mutation_rules(by_header: bool) -> Resource:
-    """What a sidecar may do to headers, broken or not: nothing, or to say where the request goes."""
+    """What a sidecar may do to headers, broken or not: say when to ask again, and perhaps where the request goes."""
     if not by_header:
-        return {"disallow_all": True}
+        return {"disallow_all": True, "allow_expression": {"regex": "retry-after"}}
     # Envoy answers 500 to a body whose length is not the one in the header, so that must change with it.
-    return {"disallow_all": True, "allow_expression": {"regex": "x-signalbox-.*|content-length"}}
+    return {"disallow_all": True, "allow_expression": {"regex": "retry-after|x-signalbox-.*|content-length"}}
 
 
 def _token_usage() -> Resource:

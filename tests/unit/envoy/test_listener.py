@@ -26,20 +26,20 @@ def test_in_header_mode_the_buffer_comes_first_and_nothing_newer_than_1_39_is_us
     assert list(filters(by_header())) == ["decompressor", "buffer", "ext_proc", "router"]
 
 
-def test_one_message_each_way_and_no_header_in_the_sidecars_reach() -> None:
+def test_one_message_each_way_and_no_header_but_retry_after_in_the_sidecars_reach() -> None:
     ext_proc = filters(policy())["ext_proc"]
     assert ext_proc["processing_mode"]["request_header_mode"] == "SKIP"
     assert ext_proc["processing_mode"]["request_body_mode"] == "BUFFERED"
     assert ext_proc["processing_mode"]["response_header_mode"] == "SKIP"
     assert ext_proc["processing_mode"]["response_body_mode"] == "NONE"
-    assert ext_proc["mutation_rules"] == {"disallow_all": True}
+    assert ext_proc["mutation_rules"] == {"disallow_all": True, "allow_expression": {"regex": "retry-after"}}
     assert ext_proc["failure_mode_allow"] is False
 
 
 def test_in_header_mode_the_sidecar_may_say_where_a_request_goes_and_nothing_else() -> None:
     assert filters(by_header())["ext_proc"]["mutation_rules"] == {
         "disallow_all": True,
-        "allow_expression": {"regex": "x-signalbox-.*|content-length"},
+        "allow_expression": {"regex": "retry-after|x-signalbox-.*|content-length"},
     }
 
 

@@ -71,6 +71,21 @@ def test_a_shorter_life_counts_from_the_next_request(bench: StoreBench, store: S
     assert store.pin("s", 3600) is None
 
 
+def test_an_answer_counts_the_turns_that_no_claim_has_counted(store: Store) -> None:
+    store.claim("s", "large", 60)
+    store.observe("s", "large", 1200, 900)
+    store.observe("s", "large", 1300, 1200, 1)
+    store.observe("s", "small", 1, 1, 1)
+    assert store.pin("s", 60) == Pin("large", 2, 1300, 1200)
+
+
+def test_an_answer_that_shows_nothing_of_the_cache_still_counts_its_turn(store: Store) -> None:
+    store.claim("s", "large", 60)
+    store.observe("s", "large", 1200, 900)
+    store.observe("s", "large", 0, 0, 1)
+    assert store.pin("s", 60) == Pin("large", 2, 1200, 900)
+
+
 def test_a_claim_and_an_observation_keep_what_the_other_did(bench: StoreBench, store: Store) -> None:
     store.claim("s", "large", 160)
     bench.advance(100)

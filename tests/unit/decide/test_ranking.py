@@ -6,6 +6,7 @@ import pytest
 
 from signalbox.decide.pipeline import Pipeline
 from signalbox.decide.speed import expected_seconds
+from signalbox.types import Price
 from signalbox.world import ModelState, Pin
 
 from .cases import decide, make_case, make_policy, names
@@ -168,3 +169,14 @@ def test_an_estimate_is_scaled_by_what_the_provider_reported():
     scaled = decide(FASTEST, seeing(case, models=states)).counts["acme-large"]
     assert scaled.estimated
     assert scaled.tokens == pytest.approx(plain.tokens / 2, abs=1)
+
+
+def test_a_price_of_the_catalogue_counts_where_nobody_else_has_one() -> None:
+    policy = make_policy(
+        routers={"r": {"models": ["acme-mini", "bolt-large", "acme-large"], "prefer": "cheapest"}}, default_router="r"
+    )
+    listed = {"bolt-large": Price(0.01, 0.02), "acme-large": Price(0.001, 0.001)}
+    pipeline = Pipeline.compile(policy, listed)
+    assert names(pipeline.decide(make_case())) == ["bolt-large", "acme-mini", "acme-large"]
+    dearer = seeing(make_case(), models={"bolt-large": ModelState(price=(1.0, 2.0, 0.5))})
+    assert names(pipeline.decide(dearer)) == ["acme-mini", "bolt-large", "acme-large"]

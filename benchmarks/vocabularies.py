@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.published import BERT, HOME, HOW, OPENAI
@@ -43,18 +44,24 @@ def byte_letters() -> dict[int, str]:
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
-def learn_ranks() -> dict[bytes, int]:
-    """A byte-level vocabulary of 8,000 tokens, ids in the order they were learned, as ranks."""
+def learn_bpe() -> str:
+    """A tokenizer.json of byte-level pairs, with 8,000 tokens in the order they were learned."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        documents(), trainers.BpeTrainer(vocab_size=8000, initial_alphabet=alphabet, show_progress=False)
-    )
+    trainer = trainers.BpeTrainer(vocab_size=8000, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(documents(), trainer)
+    text: str = tokenizer.to_str()
+    return text
+
+
+def learn_ranks() -> dict[bytes, int]:
+    """The same as ranks."""
+    vocabulary: dict[str, int] = json.loads(learn_bpe())["model"]["vocab"]
     bytes_of = {letter: byte for byte, letter in byte_letters().items()}
-    return {bytes(bytes_of[letter] for letter in token): rank for token, rank in tokenizer.get_vocab().items()}
+    return {bytes(bytes_of[letter] for letter in token): rank for token, rank in vocabulary.items()}
 
 
 def learn_wordpiece() -> str:

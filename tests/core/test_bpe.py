@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import random
 import threading
 import unicodedata
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from signalbox import core
 from signalbox.core import PATTERNS, Bpe, reference
 from tests.core.tokenizer_texts import PIECES, fuzzed_text, small_ranks
 
@@ -112,15 +110,6 @@ def test_ranks_may_be_of_any_size(first: int) -> None:
             assert kernel.encode(text.encode()) == twin.encode(text.encode())
 
 
-def test_each_text_of_a_body_counts_by_itself(twin: ModuleType) -> None:
-    contents = ["plain text", 'with "quotes"\n and 😀 ', "", "日本語" * 50]
-    messages = [{"role": "user", "content": content} for content in contents]
-    body = json.dumps({"model": "m", "messages": messages}).encode()
-    encoder = twin.Bpe(small_ranks(), pattern="o200k")
-    scan = twin.scan(body)
-    assert encoder.count_spans(scan).tolist() == [encoder.count(content.encode()) for content in contents]
-
-
 def test_a_tiktoken_file_is_read_as_its_mapping(twin: ModuleType) -> None:
     file = b"".join(base64.b64encode(token) + b" %d\n" % rank for token, rank in small_ranks().items())
     encoder = twin.Bpe(file, pattern="o200k")
@@ -158,12 +147,11 @@ def test_many_threads_may_use_one_encoder() -> None:
     """Texts long enough for every call to give the GIL away, and to need scratch of its own."""
     encoder = Bpe(small_ranks(), pattern="o200k")
     text = ("the quick brown fox " * 200 + "日本" * 300 + "x" * 5000).encode()
-    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text.decode()}] * 5}).encode()
-    scan, start = core.scan(body), threading.Barrier(4)
+    start = threading.Barrier(4)
 
     def use(_: int) -> tuple[object, ...]:
         start.wait()
-        return encoder.encode(text), encoder.count(text), encoder.count_spans(scan)
+        return encoder.encode(text), encoder.count(text)
 
     with ThreadPoolExecutor(4) as pool:
         seen = list(pool.map(use, range(4)))

@@ -2,8 +2,6 @@ from array import array
 from collections.abc import Mapping
 from typing import final
 
-from signalbox.core.scan import Scan
-
 @final
 class Bpe:
     pattern: str
@@ -14,4 +12,3 @@ class Bpe:
     def longest_token_bytes(self) -> int: ...
     def count(self, text: bytes) -> int: ...
     def encode(self, text: bytes) -> array[int]: ...
-    def count_spans(self, scan: Scan) -> array[int]: ...

@@ -23,8 +23,7 @@ from .c_bpe cimport (
     sb_pattern,
 )
 from .c_tokens cimport SB_TOKENS_MAX_BYTES
-from .scan cimport Scan
-from .token_memory cimport give_back, longest_unescaped, make_room, plain_text
+from .token_memory cimport give_back, make_room
 
 from .patterns import PATTERNS, pattern_number
 from .ranks import MAX_TOKEN_BYTES, check_ranks, parse_ranks
@@ -135,34 +134,6 @@ cdef class Bpe:
         finally:
             PyMem_RawFree(run.scratch)
         c_array.resize(out, <Py_ssize_t> run.tokens)
-        return out
-
-    def count_spans(self, Scan scan not None):
-        """Tokens of each text of a scanned body, in the order of `scan.spans`, as array('i').
-
-        Each text counts by itself. One without escapes is read where it lies in the body; the others are unescaped
-        into one buffer, one after the other.
-        """
-        cdef uint32_t i, count = scan.found.span_count
-        cdef size_t most = longest_unescaped(scan)
-        cdef sb_bpe_run run
-        cdef uint8_t *buffer = NULL
-        cdef c_array.array out = c_array.clone(INT32, count, True)
-        begin(&run, NULL, 0)
-        try:
-            if most > 0:
-                buffer = <uint8_t *> PyMem_RawMalloc(most)
-                if buffer == NULL:
-                    raise MemoryError
-            for i in range(count):
-                run.text = plain_text(scan, &scan.spans_at[i], buffer)
-                run.size = scan.spans_at[i].text.text_bytes
-                run.at = run.tokens = 0
-                self.step(&run)
-                out.data.as_ints[i] = <int> run.tokens
-        finally:
-            PyMem_RawFree(run.scratch)
-            PyMem_RawFree(buffer)
         return out
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
-from typing import Protocol
 
 from signalbox.core.patterns import PATTERNS, pattern_number
 from signalbox.core.ranks import check_ranks, parse_ranks
@@ -58,13 +57,6 @@ def compiled(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(out))
 
 
-class HasTexts(Protocol):
-    """What is asked of a scan: `reference.Scan` has it."""
-
-    @property
-    def texts(self) -> Sequence[bytes]: ...
-
-
 class Bpe:
     """Same contract as `core.Bpe`."""
 
@@ -105,6 +97,3 @@ class Bpe:
 
     def count(self, text: bytes) -> int:
         return len(self.encode(text))
-
-    def count_spans(self, scan: HasTexts) -> array[int]:
-        return array("i", [self.count(text) for text in scan.texts])

@@ -11,7 +11,6 @@ import unicodedata
 from array import array
 from collections.abc import Iterator, Mapping
 
-from signalbox.core.reference_bpe import HasTexts
 from signalbox.core.word_tokens import check_tokens, parse_tokens
 
 CHINESE = (
@@ -157,6 +156,3 @@ class WordPiece:
 
     def count(self, text: bytes) -> int:
         return len(self.encode(text))
-
-    def count_spans(self, scan: HasTexts) -> array[int]:
-        return array("i", [self.count(text) for text in scan.texts])

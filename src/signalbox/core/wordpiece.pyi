@@ -2,8 +2,6 @@ from array import array
 from collections.abc import Mapping
 from typing import final
 
-from signalbox.core.scan import Scan
-
 @final
 class WordPiece:
     def __init__(
@@ -21,4 +19,3 @@ class WordPiece:
     def count(self, text: bytes) -> int: ...
     def encode(self, text: bytes) -> array[int]: ...
     def ends(self, text: bytes) -> array[int]: ...
-    def count_spans(self, scan: Scan) -> array[int]: ...

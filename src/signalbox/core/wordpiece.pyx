@@ -4,7 +4,7 @@ from array import array
 
 from cpython cimport array as c_array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -23,8 +23,7 @@ from .c_wordpiece cimport (
     sb_wordpiece_set,
     sb_wordpiece_status,
 )
-from .scan cimport Scan
-from .token_memory cimport give_back, longest_unescaped, make_room, plain_text
+from .token_memory cimport give_back, make_room
 
 from .word_tokens import MAX_CHARS, MAX_TOKEN_BYTES, check_tokens, parse_tokens
 
@@ -135,31 +134,6 @@ cdef class WordPiece:
         Never decreasing. Raises ValueError beyond 2 GiB.
         """
         return self.write(text, True)
-
-    def count_spans(self, Scan scan not None):
-        """Tokens of each text of a scanned body, in the order of `scan.spans`, as array('i').
-
-        Each text counts by itself. One without escapes is read where it lies in the body; the others are unescaped
-        into one buffer, one after the other.
-        """
-        cdef uint32_t i, count = scan.found.span_count
-        cdef size_t most = longest_unescaped(scan)
-        cdef sb_wordpiece_run run
-        cdef uint8_t *buffer = NULL
-        cdef c_array.array out = c_array.clone(INT32, count, True)
-        begin(&run, b"")
-        if most > 0:
-            buffer = <uint8_t *> PyMem_RawMalloc(most)
-            if buffer == NULL:
-                raise MemoryError
-        for i in range(count):
-            run.text = plain_text(scan, &scan.spans_at[i], buffer)
-            run.size = scan.spans_at[i].text.text_bytes
-            run.at = run.tokens = 0
-            self.step(&run)
-            out.data.as_ints[i] = <int> run.tokens
-        PyMem_RawFree(buffer)
-        return out
 
 
 cdef int fill(sb_wordpiece_set *one, tokens) except -1:

@@ -118,6 +118,20 @@ class StoreFault(StrEnum):
     BROKEN = "broken"  # an answer nobody can read
 
 
+class Event(StrEnum):
+    """Lines of the collector about its own work; those about requests are `request`."""
+
+    CIRCUIT = "circuit"
+    SHIFT = "shift"
+    ROLLOUT_STEP = "rollout_step"
+    ROLLBACK = "rollback"
+    SOURCE_CHANGED = "source_changed"
+    WORLD_UNWRITABLE = "world_unwritable"
+    JOURNAL_FAILED = "journal_failed"
+    METRICS_PUSH_FAILED = "metrics_push_failed"
+    ACCESS_LOG_UNREADABLE = "access_log_unreadable"
+
+
 OPERATION_BY_ENDPOINT = {
     "chat_completions": "chat",
     "completions": "text_completion",

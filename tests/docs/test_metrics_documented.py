@@ -49,7 +49,7 @@ def test_a_metric_follows_the_naming_rules(metric):
                                     telemetry.ReloadOutcome, telemetry.WorkerState, telemetry.AccessLog, CircuitState,
                                     RollbackReason, telemetry.SourceOutcome, PinOutcome,
                                     telemetry.FeedbackVerdict, telemetry.JournalOutcome, telemetry.PushOutcome,
-                                    telemetry.StoreFault])  # fmt: skip
+                                    telemetry.StoreFault, telemetry.Event])  # fmt: skip
 def test_every_value_of_a_label_is_documented(values):
     assert {value for value in values if f"`{value}`" not in TEXT} == set()
 

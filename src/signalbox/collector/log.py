@@ -17,7 +17,7 @@ from signalbox.collector.join import Exchange
 from signalbox.collector.names import Labels
 from signalbox.collector.records import RequestRecord
 from signalbox.record import Record
-from signalbox.telemetry import AttemptOutcome
+from signalbox.telemetry import AttemptOutcome, Event
 
 FLUSH_SECONDS = 0.1
 MAX_BUFFERED_BYTES = 8 * 1024 * 1024  # about 15,000 lines: some seconds of a stuck pipe at full load
@@ -80,7 +80,7 @@ def request_level(exchange: Exchange, request: RequestRecord) -> str:
     return "warning" if is_broken or request.status is None or request.status >= 500 else "info"
 
 
-def event_line(event: str, *, level: str = "warning", **facts: str | int | float) -> bytes:
+def event_line(event: Event, *, level: str = "warning", **facts: str | int | float) -> bytes:
     """Return a line about the collector's own work."""
     return encode_line({"time": _rfc3339(None), "level": level, "event": event, **facts})
 

@@ -29,7 +29,7 @@ from signalbox.decide.budgets import dearest_price
 from signalbox.policy.schema import Policy
 from signalbox.prices.resolve import own_prices
 from signalbox.record import Target
-from signalbox.telemetry import AccessLog, ReloadOutcome
+from signalbox.telemetry import AccessLog, Event, ReloadOutcome
 from signalbox.types import Price
 
 WARNING_SECONDS = 60.0  # one line a minute of each kind is enough to look at the counter
@@ -126,7 +126,7 @@ class Collector:
         self._known_prices: Mapping[str, Price] = {}  # without asking anybody
         self._prices: Mapping[str, Price | None] = {}
         self._log_level = LEVELS["info"]
-        self._warned_seconds: dict[str, float] = {}
+        self._warned_seconds: dict[Event, float] = {}
 
     # ------------------------------------------------------------------ from the supervisor
 
@@ -208,7 +208,7 @@ class Collector:
     def unreadable(self, log: AccessLog, problem: Exception) -> None:
         """Count something that could not be read, and say so once in a while, without its text."""
         self.metrics.unreadable()
-        self._warn("access_log_unreadable", log=log, problem=type(problem).__name__)
+        self._warn(Event.ACCESS_LOG_UNREADABLE, log=log, problem=type(problem).__name__)
 
     # ------------------------------------------------------------------ time
 
@@ -223,9 +223,9 @@ class Collector:
         for result, pushes in self._pusher.counts.items():
             self.metrics.pushes[result].set(pushes)
         if problem := self.journal.writer.take_problem():
-            self._warn("journal_failed", problem=problem)
+            self._warn(Event.JOURNAL_FAILED, problem=problem)
         if problem := self._pusher.take_problem():
-            self._warn("metrics_push_failed", problem=problem)
+            self._warn(Event.METRICS_PUSH_FAILED, problem=problem)
         self.metrics.in_flight(self._names.counts(self.picture.models.in_flight.counts()))
         if self._policy is not None and self._steering is not None:
             self._look(self._policy, self._steering, now)
@@ -257,7 +257,7 @@ class Collector:
             rollouts=steering.rollout_states(),
         )
         if publisher.problem is not None and was_possible:  # one line, however long it lasts
-            self._say("world_unwritable", problem=type(publisher.problem).__name__)
+            self._say(Event.WORLD_UNWRITABLE, problem=type(publisher.problem).__name__)
 
     def drain(self) -> None:
         """Count and log everything that still waits for its other half."""
@@ -289,7 +289,7 @@ class Collector:
             if LEVELS[request_level(exchange, request)] >= self._log_level:
                 self._log.write(request_line(exchange, request, labels))
 
-    def _warn(self, event: str, **facts: str | int | float) -> None:
+    def _warn(self, event: Event, **facts: str | int | float) -> None:
         """Say once in a while that something of this kind happens."""
         now = self._clock()
         is_due = now - self._warned_seconds.get(event, -inf) >= WARNING_SECONDS
@@ -297,7 +297,7 @@ class Collector:
             self._warned_seconds[event] = now
             self._say(event, level="warning", **facts)
 
-    def _say(self, event: str, *, level: str = "warning", **facts: str | int | float) -> None:
+    def _say(self, event: Event, *, level: str = "warning", **facts: str | int | float) -> None:
         """Write a line about the collector's own work, if the policy wants lines of this level."""
         if LEVELS[level] >= self._log_level:
             self._log.write(event_line(event, level=level, **facts))

@@ -21,6 +21,7 @@ from signalbox.collector.records import AttemptRecord, ExchangeKey, RequestRecor
 from signalbox.decide.rollout import IN, OUT
 from signalbox.policy.schema import Policy
 from signalbox.record import Target
+from signalbox.telemetry import Event
 from signalbox.types import Price
 from signalbox.world import CircuitState, RolloutState
 
@@ -33,7 +34,7 @@ Acceptance = Callable[[str, str], tuple[float, float] | None]
 class Say(Protocol):
     """Writes a log line about the collector's own work. level: as in `log.LEVELS`."""
 
-    def __call__(self, event: str, *, level: str = "warning", **facts: str | int | float) -> None: ...
+    def __call__(self, event: Event, *, level: str = "warning", **facts: str | int | float) -> None: ...
 
 
 class Steering:
@@ -106,7 +107,7 @@ class Steering:
         self._stepped_seconds = now_seconds
         for moved in self._shifts.tick(now_seconds, queue_depths, acceptance):
             self._say(
-                "shift",
+                Event.SHIFT,
                 level="warning" if moved.share else "info",
                 router=moved.router,
                 model=moved.model,
@@ -115,7 +116,7 @@ class Steering:
                 pressure=round(moved.pressure, 3),
             )
         for step in self._rollouts.tick(now_seconds):
-            self._say("rollout_step", level="info", router=step.router, step=step.step, share=step.share)
+            self._say(Event.ROLLOUT_STEP, level="info", router=step.router, step=step.step, share=step.share)
         self._metrics.circuits(self._circuits.states(now_seconds))
         self._metrics.shifts(self._shifts.shares())
         self._metrics.rollouts(self._rollouts.states())
@@ -127,7 +128,7 @@ class Steering:
             self._metrics.circuit_changed(transition)
             change = transition.change
             self._say(
-                "circuit",
+                Event.CIRCUIT,
                 level="info" if change.to is CircuitState.CLOSED else "warning",
                 model=transition.model,
                 provider=transition.provider,
@@ -142,7 +143,7 @@ class Steering:
         self._metrics.rolled_back(event)
         others = {} if event.others is None else {"others": round(event.others, 9)}
         self._say(
-            "rollback",
+            Event.ROLLBACK,
             level="warning",
             router=event.router,
             reason=event.reason,

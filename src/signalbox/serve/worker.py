@@ -40,7 +40,7 @@ def use_policy(exchange: Exchange, message: Message, control: ChildEnd, surround
     try:
         loaded = load_text(message["text"].encode(), message["file"])
         policy = loaded.policy
-        pipeline = Pipeline.compile(policy, from_message(message.get("prices", {})))
+        pipeline = Pipeline.compile(policy, from_message(message["prices"]))
         exchange.use(
             pipeline,
             message["sha256"],

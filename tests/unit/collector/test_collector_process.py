@@ -24,7 +24,13 @@ from signalbox.collector.journal.files import journal_files
 from signalbox.collector.journal.read import JournalReader
 
 METHOD = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
-POLICY_MESSAGE = {"type": "policy", "sha256": "ab" * 32, "file": "policy.yaml", "text": yaml.safe_dump(POLICY)}
+POLICY_MESSAGE = {
+    "type": "policy",
+    "sha256": "ab" * 32,
+    "file": "policy.yaml",
+    "text": yaml.safe_dump(POLICY),
+    "prices": {},
+}
 
 
 class CollectorProcess:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from signalbox.collector.log import event_line
 from signalbox.collector.metrics import Metrics
-from signalbox.telemetry import SourceOutcome
+from signalbox.telemetry import Event, SourceOutcome
 
 
 class SourceKind(StrEnum):
@@ -38,4 +38,4 @@ class Teller:
         before = self._last.get((kind, place), SourceOutcome.UPDATED)
         self._last[kind, place] = outcome
         if outcome != before and not (outcome in FINE and before in FINE):
-            self._write(event_line("source_changed", kind=kind, place=place, outcome=outcome))
+            self._write(event_line(Event.SOURCE_CHANGED, kind=kind, place=place, outcome=outcome))

@@ -24,6 +24,8 @@ from signalbox.collector.sources.telling import Told
 from signalbox.decide.affinity import compile_sessions
 from signalbox.policy.schema import Policy
 from signalbox.policy.world import State
+from signalbox.store.absent import AbsentStore
+from signalbox.store.base import Store
 from signalbox.store.open import open_store
 from signalbox.world import CircuitState, Timing
 
@@ -56,7 +58,7 @@ class Outside:
         state = policy.state if leaves_something(policy) else None
         if state != self._state:
             self._state = state
-            self._replace_settler(None if state is None else Settler(open_store(state, self._run_dir)))
+            self._replace_settler(None if state is None else Settler(self._open(state)))
         self._recalled_seconds = None  # a rollout may be new
 
     # ------------------------------------------------------------------ the sources
@@ -115,6 +117,12 @@ class Outside:
             if name not in self._keeping:
                 self._keeping.add(name)
                 settler.add([Keep(name, value)])
+
+    def _open(self, state: State) -> Store:
+        try:
+            return open_store(state, self._run_dir)
+        except Exception as problem:  # noqa: BLE001 - a policy is taken without a store rather than not at all
+            return AbsentStore(str(problem))
 
     def _replace_settler(self, settler: Settler | None) -> None:
         if self._settler is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from collector_bench import POLICY
 
 from signalbox.collector.afterwards import Settle
@@ -19,6 +20,7 @@ from signalbox.collector.sources.prometheus import FleetState, Reading
 from signalbox.collector.sources.telling import SourceKind
 from signalbox.policy.schema import Policy
 from signalbox.policy.world import State
+from signalbox.store.base import Store
 from signalbox.store.open import open_store
 from signalbox.telemetry import SourceOutcome
 from signalbox.world import CircuitState, RolloutState, Timing
@@ -109,6 +111,23 @@ def test_a_policy_without_budgets_lets_the_old_store_finish(tmp_path: Path) -> N
         await until(lambda: spent(tmp_path) == 50)
         await outside.close()
 
+    run(test)
+
+
+def test_a_store_that_cannot_be_opened_costs_what_it_would_keep_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(state: State, run_dir: Path) -> Store:
+        raise ImportError("no module named redis")
+
+    async def test() -> None:
+        outside = Outside(tmp_path, nobody)
+        outside.use(policy(**BUDGET))
+        outside.settle([Settle("sb-1", ((KEY, 42),))])
+        await outside.close()
+        assert outside.dropped == 1
+
+    monkeypatch.setattr("signalbox.collector.outside.open_store", broken)
     run(test)
 
 

@@ -44,6 +44,8 @@ cdef class Bpe:
     ranks: token -> rank, which is also its id; or the bytes of a .tiktoken file. pattern: a name in PATTERNS.
     Texts are UTF-8 bytes; a byte that is not is encoded by itself. Spellings of special tokens are text like any other,
     as in tiktoken's `encode_ordinary`, whose ids these are.
+    Beside the ids a call takes 22 bytes of memory for each byte of the longest piece of a text: a run without a word
+    boundary beyond 128 bytes. Its merges reach across it from end to end, so it cannot be done in parts.
     Raises ValueError for a vocabulary that cannot encode every text, or an unknown pattern.
     Same contract as `reference.Bpe`.
     """

@@ -10,10 +10,8 @@ import tiktoken
 
 from signalbox.core import PATTERNS, Bpe
 from signalbox.core.ranks import parse_ranks
-from tests.core.tokenizer_texts import ALL_CODES, fuzzed_text, small_ranks
+from tests.core.tokenizer_texts import ALL_CODES, TEXTS, fuzzed_text, small_ranks
 from tests.published import OPENAI, openai_file
-
-TEXTS = 1500
 
 
 def theirs(ranks: dict[bytes, int], pattern: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from functools import cache
@@ -101,6 +102,8 @@ PIECES = (
         "\uffff",
     ),  # or 17, or never
 )
+TEXTS = int(os.environ.get("SIGNALBOX_FUZZED_TEXTS", "2000"))
+"""How many fuzzed texts each comparison with a library has; docs/development.md asks for a million."""
 ALL_CODES = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from signalbox.collector.join import Exchange
 from signalbox.collector.names import Labels
 from signalbox.collector.records import RequestRecord
+from signalbox.collector.verdict import POLICY_ID, match
 from signalbox.record import Record
 from signalbox.telemetry import AttemptOutcome, Event
 
@@ -67,7 +68,7 @@ def request_line(exchange: Exchange, request: RequestRecord, labels: Labels) -> 
         "reasoning_tokens": usage.reasoning_tokens,
         "stream": verdict.stream if verdict.chain else None,
         "privacy": labels.privacy,
-        "policy": verdict.policy,
+        "policy": match(POLICY_ID, verdict.policy),
     }
     return encode_line({name: value for name, value in fields.items() if value is not None and value != ""})
 

@@ -13,6 +13,7 @@ import msgspec
 
 from signalbox.record import Record, decode
 
+POLICY_ID = re.compile(r"[0-9a-f]{12}")
 _DECISION_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 

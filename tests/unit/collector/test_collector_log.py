@@ -53,6 +53,13 @@ def test_a_routed_request_is_one_line_with_everything_an_operator_asks_for(bench
     ]
 
 
+@pytest.mark.parametrize("policy", ["4111 1111 1111 1111", "0123456789AB", "0123456789ab\n"])
+def test_what_is_no_hash_of_a_policy_is_not_logged_as_one(bench, policy):
+    bench.requests(request_entry(metadata=decision(policy=policy), attempts=0))
+
+    assert "policy" not in bench.log.lines[0]
+
+
 def test_a_refusal_says_its_code(bench):
     bench.requests(unrouted_entry(404, "signalbox_model_not_found", metadata=refusal()))
 

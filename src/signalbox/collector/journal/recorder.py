@@ -9,6 +9,7 @@ from signalbox.collector.join import Exchange
 from signalbox.collector.journal.entry import DECISION_ID, VERSION, RequestEntry
 from signalbox.collector.names import Names, close
 from signalbox.collector.records import RequestRecord
+from signalbox.collector.verdict import POLICY_ID
 from signalbox.record import Record
 from signalbox.telemetry import StoreFault
 from signalbox.types import Endpoint, PinOutcome, Price, Privacy, Reason, Refusal
@@ -20,7 +21,6 @@ _PRIVACY = frozenset(Privacy)
 _PINS = frozenset(PinOutcome)
 _ROLLOUT = frozenset({"in", "out"})
 _STORE_FAULTS = frozenset(StoreFault)
-_POLICY_ID = re.compile(r"[0-9a-f]{12}")
 _HASH = DECISION_ID
 _BUDGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,159}")  # a name of the policy, and its period
 
@@ -41,7 +41,7 @@ def request_entry(
         ended_seconds=round(now_seconds if request.ended_seconds is None else request.ended_seconds, 3),
         id=_shaped(DECISION_ID, record.id),
         endpoint=close(record.endpoint, _ENDPOINTS),
-        policy=_shaped(_POLICY_ID, record.policy),
+        policy=_shaped(POLICY_ID, record.policy),
         error=close(record.error, _REFUSALS),
         router=close(record.router, names.routers),
         route=close(record.route, names.routes),

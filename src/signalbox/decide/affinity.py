@@ -39,18 +39,21 @@ class Sessions:
     implicit: bool
     tenant_headers: tuple[str, ...]
     expected_turns: int
+    begun: blake2b  # what every key of this router begins with
 
     def of(self, request: ParsedRequest) -> Session | None:
         """Return the session a request belongs to; None when nothing names one."""
         headers = request.headers
-        named = next((headers[name] for name in self.headers if headers.get(name)), None)
-        if named is None and not self.implicit:
+        named = None
+        for name in self.headers:
+            if named := headers.get(name):
+                break
+        if not named and not self.implicit:
             return None
-        digest = blake2b(digest_size=KEY_BYTES, person=b"session")
-        for part in (self.router, *(headers.get(name, "") for name in self.tenant_headers)):
-            text = part.encode("utf-8", "surrogatepass")
-            digest.update(len(text).to_bytes(4, "big") + text)
-        if named is not None:
+        digest = self.begun.copy()
+        for name in self.tenant_headers:
+            digest.update(_framed(headers.get(name, "")))
+        if named:
             digest.update(b"n" + named.encode("utf-8", "surrogatepass"))
         else:
             opening = request.scan.opening(MAX_OPENING_BYTES)
@@ -73,7 +76,14 @@ def compile_sessions(name: str, router: Router, policy: Policy) -> Sessions | No
         section.implicit,
         section.tenant_headers,
         section.expected_turns,
+        blake2b(_framed(name), digest_size=KEY_BYTES, person=b"session"),
     )
+
+
+def _framed(part: str) -> bytes:
+    """Return a part with its length before it, so that no two sequences of parts look alike."""
+    text = part.encode("utf-8", "surrogatepass")
+    return len(text).to_bytes(4, "big") + text
 
 
 def is_bound(request: ParsedRequest) -> bool:

@@ -19,18 +19,23 @@ def balanced_scores(
     Each counts as a multiple of the best one's, so a score is 1 or more and has no unit. What is not known of a model
     counts as the worst multiple known of any, so it neither wins by silence nor is ruled out.
     """
-    costs = _multiples({model: None if cost is None else max(cost, FREE_USD) for model, cost in usd.items()})
-    times = _multiples(seconds)
-    total = balance.cost + balance.latency
-    return {
-        model: math.exp((balance.cost * math.log(costs[model]) + balance.latency * math.log(times[model])) / total)
-        for model in costs
-    }
+    costs, times = _multiples(usd, FREE_USD), _multiples(seconds)
+    cost, latency = balance.cost, balance.latency
+    by_cost, by_time = cost / (cost + latency), latency / (cost + latency)
+    return {model: costs[model] ** by_cost * times[model] ** by_time for model in costs}
 
 
-def _multiples(values: Mapping[str, float | None]) -> dict[str, float]:
-    known = [value for value in values.values() if value is not None and value > 0]
-    if not known:
+def _multiples(values: Mapping[str, float | None], least: float = 0.0) -> dict[str, float]:
+    """Return each value as a multiple of the best; what lies below `least` counts as that."""
+    best, worst = math.inf, 0.0
+    for value in values.values():
+        if value is None:
+            continue
+        value = max(value, least)
+        if 0.0 < value < best:
+            best = value
+        if value > worst:
+            worst = value
+    if worst == 0.0:
         return dict.fromkeys(values, 1.0)
-    best, worst = min(known), max(known)
     return {model: (worst if value is None else max(value, best)) / best for model, value in values.items()}

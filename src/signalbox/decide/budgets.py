@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
 
@@ -18,6 +19,7 @@ from signalbox.types import Candidate, Case, Price, Refusal
 from signalbox.world import Hold
 
 NANO_USD = 1_000_000_000
+DAY_SECONDS = 86_400
 NO_LIMIT = 2**62  # of a hold that only counts: the budget is spent, and the request goes on all the same
 
 Unit = Literal["usd", "tokens"]
@@ -37,10 +39,9 @@ class Limit:
     when_spent: WhenSpent
     hold_seconds: int
 
-    def key(self, headers: Mapping[str, str], now: datetime) -> str:
-        """Return the key this request is counted under."""
-        label = now.strftime("%Y-%m-%d" if self.period == "day" else "%Y-%m")
-        key = f"{self.unit}/{label}/{self.owner}"
+    def key(self, headers: Mapping[str, str], periods: Mapping[Period, str]) -> str:
+        """Return the key this request is counted under. periods: the day and the month it is made in."""
+        key = f"{self.unit}/{periods[self.period]}/{self.owner}"
         if self.header is None:
             return key
         value = headers.get(self.header, "").encode("utf-8", "surrogatepass")
@@ -65,8 +66,8 @@ class Budgets:
         """Return each limit with the key this request is counted under."""
         if not self.limits:
             return ()
-        now = _date(case.signals.now_seconds)
-        return tuple([(limit, limit.key(case.request.headers, now)) for limit in self.limits])
+        periods = _periods(int(case.signals.now_seconds // DAY_SECONDS))
+        return tuple([(limit, limit.key(case.request.headers, periods)) for limit in self.limits])
 
     def holds(
         self, keys: Iterable[tuple[Limit, str]], case: Case, expected_usd: float | None, tokens: int
@@ -140,6 +141,13 @@ def dearest(candidates: Iterable[Candidate]) -> Price | None:
 def dearest_price(prices: Iterable[Price]) -> Price | None:
     """Return the dearest price, which an unknown one is counted as: a budget must not leak through a gap."""
     return max(prices, key=lambda price: price.input_usd_per_mtok + price.output_usd_per_mtok, default=None)
+
+
+@lru_cache(maxsize=8)
+def _periods(day: int) -> Mapping[Period, str]:
+    """Return what a day and its month are called. day: since the epoch."""
+    date = _date(day * DAY_SECONDS)
+    return {"day": date.strftime("%Y-%m-%d"), "month": date.strftime("%Y-%m")}
 
 
 def _date(now_seconds: float) -> datetime:

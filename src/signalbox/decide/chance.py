@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 RESOLUTION_BITS = 53  # what a float holds exactly; (n + 0.5) / 2**53 is never 0 and never 1
 
 
+@lru_cache(maxsize=4096)  # of names of the policy only, so this is plenty
 def hash_key(*parts: str) -> bytes:
     """Return a key for `uniform`. NUL cannot stand in a name, so no two sequences of names share one."""
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=32).digest()

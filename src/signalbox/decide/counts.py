@@ -59,6 +59,7 @@ class Counts:
         self._request = RequestCounts(case.request, case.features.prompt_tokens)
         self._counters = counters
         self._models = case.signals.world.models
+        self._estimates: dict[str, TokenCount] = {}
 
     def fits(self, candidate: Candidate, limit: int) -> bool | None:
         """Whether the prompt has at most `limit` tokens; None when only the estimate can say."""
@@ -70,14 +71,23 @@ class Counts:
 
     def settle(self, candidate: Candidate) -> None:
         """Count to the end for this candidate."""
-        self._request.settle(self._counters.get(candidate.model))
+        counter = self._counters.get(candidate.model)
+        if counter is not None:
+            self._request.settle(counter)
 
     def count(self, candidate: Candidate) -> TokenCount:
         """Return what is known so far. An estimate is scaled by what the model's provider reported so far."""
         counter = self._counters.get(candidate.model)
-        count = self._request.count(counter)
-        scale = self._models.get(candidate.model, UNKNOWN_MODEL).token_scale if counter is None else None
-        return count if scale is None else TokenCount(max(1, round(count.tokens * scale)), estimated=True)
+        if counter is not None:
+            return self._request.count(counter)
+        count = self._estimates.get(candidate.model)
+        if count is None:
+            count = self._request.count(None)
+            scale = self._models.get(candidate.model, UNKNOWN_MODEL).token_scale
+            if scale is not None:
+                count = TokenCount(max(1, round(count.tokens * scale)), estimated=True)
+            self._estimates[candidate.model] = count
+        return count
 
     def of(self, candidates: Iterable[Candidate]) -> dict[str, TokenCount]:
         """Return model -> what is known so far."""

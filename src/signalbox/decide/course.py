@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from signalbox.decide.affinity import is_bound, is_tool_loop
 from signalbox.decide.budgets import WhenSpent
@@ -17,8 +17,7 @@ from signalbox.types import Candidate, Case, PinOutcome, Reason
 from signalbox.world import UNKNOWN_MODEL, CircuitState
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(NamedTuple):
     """Where a request goes and why.
 
     pin: what affinity does about it; None when it belongs to no session. pinned: the session's model, able to serve.
@@ -35,7 +34,7 @@ class Course:
     expected_turns: int = 1
 
     def with_pin(self, pin: PinOutcome, reason: Reason) -> Course:
-        return replace(self, pin=pin, reason=reason)
+        return self._replace(pin=pin, reason=reason)
 
 
 def take_course(
@@ -51,7 +50,7 @@ def take_course(
     if isinstance(target, CompiledRouter):
         course = _through(target, case, demands, spent, trace)
         if is_unknown and course.reason is Reason.DEFAULT:
-            course = replace(course, reason=Reason.UNKNOWN_MODEL)
+            course = course._replace(reason=Reason.UNKNOWN_MODEL)
     else:
         pool = target.pool(case.signals.session) if isinstance(target, Split) else target
         course = Course(pool, Reason.UNKNOWN_MODEL if is_unknown else Reason.REQUESTED)
@@ -94,10 +93,13 @@ def _able(router: CompiledRouter, model: str, case: Case, demands: Demands) -> C
     home = router.homes.get(model)
     if home is None:
         return None
-    candidate = next(candidate for candidate in home.chain if candidate.model == model)
     if case.signals.world.models.get(model, UNKNOWN_MODEL).circuit is CircuitState.OPEN:
         return None
-    return candidate if all(keep((candidate,), demands) for _, keep in FILTERS) else None
+    alone = tuple([candidate for candidate in home.chain if candidate.model == model])
+    for _, keep in FILTERS:
+        if not keep(alone, demands):
+            return None
+    return alone[0]
 
 
 def _economize(course: Course, when_spent: WhenSpent) -> Course:
@@ -107,7 +109,7 @@ def _economize(course: Course, when_spent: WhenSpent) -> Course:
         pool = _only(pool, tuple(c for c in pool.chain if c.is_local))
     elif when_spent == "fallback":
         pool = _only(pool, tuple(c for c in pool.chain if c.model not in pool.names))
-    return replace(course, pool=pool, reason=Reason.BUDGET, rule="")
+    return course._replace(pool=pool, reason=Reason.BUDGET, rule="")
 
 
 def _only(pool: Pool, candidates: tuple[Candidate, ...]) -> Pool:

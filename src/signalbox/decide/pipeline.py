@@ -148,6 +148,9 @@ class Pipeline:
             removed.update((candidate.model, MAX_ATTEMPTS) for candidate in chain[self.max_attempts :])
             chain = chain[: self.max_attempts]
         first = chain[0]
+        if keys:
+            measures.counts.settle(first)
+        expected_usd = measures.usd(first)
         return Decision(
             id=case.signals.decision_id,
             router=owner,
@@ -158,9 +161,9 @@ class Pipeline:
             removed=removed,
             rule=course.rule,
             counts=demands.counts.of(chain),
-            holds=self._holds(held, keys, first, measures) if keys else (),
+            holds=self._holds(held, keys, first, measures, expected_usd) if keys else (),
             pin=course.pin,
-            expected_usd=measures.usd(first),
+            expected_usd=expected_usd,
             expected_output=round(measures.outputs[first.model]),
             rollout=course.rollout,
             spent="" if spent is None else spent[1],
@@ -197,13 +200,16 @@ class Pipeline:
         return chain, False
 
     def _holds(
-        self, held: Budgets, keys: tuple[tuple[Limit, str], ...], first: Candidate, measures: Measures
+        self,
+        held: Budgets,
+        keys: tuple[tuple[Limit, str], ...],
+        first: Candidate,
+        measures: Measures,
+        expected: float | None,
     ) -> tuple[Hold, ...]:
         """Return the claims of a request that goes to `first`; what it really costs is settled afterwards."""
-        measures.counts.settle(first)
         tokens = measures.counts.count(first).tokens
         output = measures.outputs[first.model]
-        expected = measures.usd(first)
         if expected is None and held.dearest is not None:
             expected = usd(held.dearest, tokens, output)
         return held.holds(keys, measures.case, expected, round(tokens + output))
@@ -273,7 +279,7 @@ def _with_pin(
         assert pin is not None
         if pays_to_leave(pin, pinned, chain[0], measures, course.expected_turns):
             return chain, course.with_pin(PinOutcome.MOVED, Reason.REPINNED)
-    others = tuple([candidate for candidate in chain if candidate is not pinned])
+    others = [candidate for candidate in chain if candidate is not pinned]
     if is_bound(case.request):
-        others = tuple([candidate for candidate in others if candidate.provider == pinned.provider])
+        others = [candidate for candidate in others if candidate.provider == pinned.provider]
     return (pinned, *others), course.with_pin(PinOutcome.KEPT, Reason.AFFINITY)

@@ -46,21 +46,22 @@ class Measures:
 
         With the session's own model, the share of the prompt that was read from the cache last time is so again.
         """
-        return self._usd(candidate, cached_share(self.case.signals.pin, candidate.model))
+        price = self.prices[candidate.model]
+        if price is None:
+            return None
+        tokens = self.counts.count(candidate).tokens
+        share = cached_share(self.case.signals.pin, candidate.model)
+        return usd(price, tokens, self.outputs[candidate.model], tokens * share)
 
     def fresh_usd(self, candidate: Candidate) -> float | None:
         """Return the same for a session that begins with this request: what candidates are ranked by.
 
         Whether a session's cache is worth staying for is `affinity.pays_to_leave`'s question, over all of its turns.
         """
-        return self._usd(candidate, 0.0)
-
-    def _usd(self, candidate: Candidate, share: float) -> float | None:
         price = self.prices[candidate.model]
         if price is None:
             return None
-        tokens = self.counts.count(candidate).tokens
-        return usd(price, tokens, self.outputs[candidate.model], tokens * share)
+        return usd(price, self.counts.count(candidate).tokens, self.outputs[candidate.model])
 
     def seconds(self, candidate: Candidate) -> float | None:
         """Return what the answer is expected to take; None when nothing was measured."""
@@ -93,11 +94,13 @@ def rank_balanced(
     candidates: Candidates, measures: Measures, ranking: Ranking, leader: str | None, balance: Balance
 ) -> Candidates:
     """Return the candidates by expected cost and time, weighted; see `balanced_scores`."""
+    costs: dict[str, float | None] = {}
+    times: dict[str, float | None] = {}
     for candidate in candidates:
         if measures.prices[candidate.model] is not None:
             measures.counts.settle(candidate)
-    costs = {candidate.model: measures.fresh_usd(candidate) for candidate in candidates}
-    times = {candidate.model: measures.seconds(candidate) for candidate in candidates}
+        costs[candidate.model] = measures.fresh_usd(candidate)
+        times[candidate.model] = measures.seconds(candidate)
     return _by_score(candidates, balanced_scores(costs, times, balance), ranking, leader)
 
 

@@ -31,13 +31,13 @@ def price_of(candidate: Candidate, world: Snapshot) -> Price | None:
 
 def usd(price: Price, prompt_tokens: float, output_tokens: float, cached_tokens: float = 0.0) -> float:
     """Return the cost of an exchange in dollars. cached_tokens: of the prompt, read from the provider's cache."""
-    cached = price.input_usd_per_mtok if price.cached_usd_per_mtok is None else price.cached_usd_per_mtok
+    answer = output_tokens * price.output_usd_per_mtok
+    if not cached_tokens or price.cached_usd_per_mtok is None:
+        return (prompt_tokens * price.input_usd_per_mtok + answer) / TOKENS_PER_MTOK
     cached_tokens = min(cached_tokens, prompt_tokens)
-    return (
-        (prompt_tokens - cached_tokens) * price.input_usd_per_mtok
-        + cached_tokens * cached
-        + output_tokens * price.output_usd_per_mtok
-    ) / TOKENS_PER_MTOK
+    fresh_tokens = prompt_tokens - cached_tokens
+    prompt = fresh_tokens * price.input_usd_per_mtok + cached_tokens * price.cached_usd_per_mtok
+    return (prompt + answer) / TOKENS_PER_MTOK
 
 
 def cached_share(pin: Pin | None, model: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from signalbox.policy.world import Balance
 
@@ -19,23 +19,29 @@ def balanced_scores(
     Each counts as a multiple of the best one's, so a score is 1 or more and has no unit. What is not known of a model
     counts as the worst multiple known of any, so it neither wins by silence nor is ruled out.
     """
-    costs, times = _multiples(usd, FREE_USD), _multiples(seconds)
+    best_usd, worst_usd = _ends(usd.values(), FREE_USD)
+    best_seconds, worst_seconds = _ends(seconds.values(), 0.0)
     cost, latency = balance.cost, balance.latency
     by_cost, by_time = cost / (cost + latency), latency / (cost + latency)
-    return {model: costs[model] ** by_cost * times[model] ** by_time for model in costs}
+    scores = {}
+    for model, costs in usd.items():
+        takes = seconds[model]
+        dearer = (worst_usd if costs is None else costs if costs > best_usd else best_usd) / best_usd
+        slower = (worst_seconds if takes is None else takes if takes > best_seconds else best_seconds) / best_seconds
+        scores[model] = dearer**by_cost * slower**by_time
+    return scores
 
 
-def _multiples(values: Mapping[str, float | None], least: float = 0.0) -> dict[str, float]:
-    """Return each value as a multiple of the best; what lies below `least` counts as that."""
+def _ends(values: Iterable[float | None], least: float) -> tuple[float, float]:
+    """Return the best and the worst of the values above 0; 1 and 1 where there are none. least: what less counts as."""
     best, worst = math.inf, 0.0
-    for value in values.values():
+    for value in values:
         if value is None:
             continue
-        value = max(value, least)
+        if value < least:
+            value = least
         if 0.0 < value < best:
             best = value
         if value > worst:
             worst = value
-    if worst == 0.0:
-        return dict.fromkeys(values, 1.0)
-    return {model: (worst if value is None else max(value, best)) / best for model, value in values.items()}
+    return (best, worst) if worst > 0.0 else (1.0, 1.0)

@@ -34,7 +34,7 @@ class Course(NamedTuple):
     expected_turns: int = 1
 
     def with_pin(self, pin: PinOutcome, reason: Reason) -> Course:
-        return self._replace(pin=pin, reason=reason)
+        return Course(self.pool, reason, self.rule, self.rollout, pin, self.pinned, self.may_leave, self.expected_turns)
 
 
 def take_course(

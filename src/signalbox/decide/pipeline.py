@@ -279,7 +279,9 @@ def _with_pin(
         assert pin is not None
         if pays_to_leave(pin, pinned, chain[0], measures, course.expected_turns):
             return chain, course.with_pin(PinOutcome.MOVED, Reason.REPINNED)
-    others = [candidate for candidate in chain if candidate is not pinned]
+    course = course.with_pin(PinOutcome.KEPT, Reason.AFFINITY)
     if is_bound(case.request):
-        others = [candidate for candidate in others if candidate.provider == pinned.provider]
-    return (pinned, *others), course.with_pin(PinOutcome.KEPT, Reason.AFFINITY)
+        chain = tuple([candidate for candidate in chain if candidate.provider == pinned.provider])
+    if chain and chain[0] is pinned:
+        return chain, course
+    return (pinned, *[candidate for candidate in chain if candidate is not pinned]), course

@@ -54,7 +54,7 @@ bench: $(VENV)/.dev  ## through Envoy with and without Signalbox, the stores, th
 bench-core: $(VENV)/.dev $(VENV)/.vocabularies  ## scanner, kernels, tokens, decision, edge and collector
 	$(BIN)/python -m benchmarks.core --plot docs/plots
 	$(BIN)/python -m benchmarks.scanner
-	$(BIN)/python -m benchmarks.features
+	$(BIN)/python -m benchmarks.features --plot docs/plots
 	$(BIN)/python -m benchmarks.kernels
 	$(BIN)/python -m benchmarks.token_counts --seconds 0.2 --plot docs/plots
 	$(BIN)/python -m benchmarks.trim

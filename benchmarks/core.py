@@ -21,6 +21,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from benchmarks.decide import POLICY, make_body
 from benchmarks.environment import describe
+from benchmarks.plotting import draw
 from signalbox.core import scan
 from signalbox.decide.pipeline import Pipeline
 from signalbox.extproc.exchange import Exchange
@@ -60,25 +61,6 @@ def measure(size_bytes: int, exchange: Exchange, seconds: float) -> Mapping[str,
     return {name: statistics.median(values) / 1000 for name, values in times.items()}
 
 
-def plot(results: Mapping[int, Mapping[str, float]], directory: Path) -> Path:
-    """Draw time against size on two logarithmic axes, the targets as crosses. Returns the file."""
-    from matplotlib import pyplot
-
-    pyplot.rcParams["svg.hashsalt"] = "signalbox"  # the same figures give the same file
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    for name in next(iter(results.values())):
-        axes.plot(list(results), [row[name] for row in results.values()], marker="o", markersize=3, label=name)
-    axes.plot(list(TARGETS), list(TARGETS.values()), "kx", label="target of the whole answer")
-    axes.set(xscale="log", yscale="log", xlabel="body, bytes", ylabel="median, microseconds")
-    axes.set_title("From Envoy's message to the reply")
-    axes.grid(visible=True, which="major", alpha=0.3)
-    axes.legend()
-    directory.mkdir(parents=True, exist_ok=True)
-    file = directory / "core.svg"
-    figure.savefig(file, bbox_inches="tight", metadata={"Date": None})
-    return file
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=1.0, help="per body size")
@@ -96,7 +78,9 @@ def main() -> None:
         target = f"{TARGETS[size]:,.0f}" if size in TARGETS else ""
         print(f"| {size:,} | {' | '.join(cells)} | {target} |")
     if options.plot is not None:
-        print(f"\n{plot(results, options.plot)}")
+        sides = {"From Envoy's message to the reply": results}
+        crosses = ("target of the whole answer", TARGETS)
+        print(f"\n{draw(options.plot / 'core.svg', sides, size_of='body', crosses=crosses)}")
 
 
 if __name__ == "__main__":

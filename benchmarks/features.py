@@ -1,10 +1,11 @@
 """How much faster are parse and features than orjson and the same features in plain Python?
 
-    python -m benchmarks.features [--seconds S]
+    python -m benchmarks.features [--seconds S] [--plot DIRECTORY]
 
 The rival parses with orjson and measures with compiled regular expressions, the way a careful Python router
 would: it computes the features of docs/features.md from the parsed tree, and is checked against ours on every
-body before anything is timed. Both take turns on the same body, so that a busy machine slows them alike.
+body before anything is timed. Both take turns on the same body, so that a busy machine slows them alike. orjson by
+itself only parses. With --plot time is drawn against size.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import re
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from benchmarks.environment import describe
+from benchmarks.plotting import draw
 from benchmarks.scanner import SIZES, make_body
 from signalbox import core
 from signalbox.features.extract import extract
@@ -105,8 +108,9 @@ def check(body: bytes) -> None:
         assert getattr(found, name) == value, f"{name}: {getattr(found, name)} here, {value} in Python"
 
 
+OURS = "scan + features"
 WORK: dict[str, Callable[[bytes], object]] = {
-    "core.scan + features": ours,
+    OURS: ours,
     "orjson + Python": in_python,
     "orjson": orjson.loads,
 }
@@ -127,20 +131,26 @@ def measure(body: bytes, seconds: float) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=1.0, help="time per body")
+    parser.add_argument("--plot", type=Path, metavar="DIRECTORY", help="draw features.svg here")
     options = parser.parse_args()
     dice = random.Random(1)
-    print(describe("orjson", "cython"))
-    print(f"{'body':<22} {'bytes':>9}  {'work':<22} {'p50 us':>10} {'times ours':>11}")
-    bodies = {f"{label}, many turns": make_body(size, dice) for label, size in SIZES.items()}
-    bodies |= {f"{label}, one turn": one_turn(body) for label, body in zip(SIZES, list(bodies.values()), strict=True)}
-    for label, body in bodies.items():
-        check(body)
-        taken = measure(body, options.seconds)
-        for name, microseconds in taken.items():
-            ratio = microseconds / taken["core.scan + features"]
-            print(f"{label:<22} {len(body):>9}  {name:<22} {microseconds:>10.2f} {ratio:>10.1f}x")
+    many = [make_body(size, dice) for size in SIZES.values()]
+    shapes = {"many turns": many, "one turn": [one_turn(body) for body in many]}
+    drawn: dict[str, dict[int, dict[str, float]]] = {shape: {} for shape in shapes}
+    print(describe("orjson", "cython") + "\n")
+    print(f"| body, bytes | shape | {' | '.join(WORK)} | orjson + Python / ours |\n|{'---|' * (len(WORK) + 3)}")
+    for shape, bodies in shapes.items():
+        for body in bodies:
+            check(body)
+            taken = drawn[shape][len(body)] = measure(body, options.seconds)
+            cells = [f"{microseconds:,.1f}" for microseconds in taken.values()]
+            ratio = taken["orjson + Python"] / taken[OURS]
+            print(f"| {len(body):,} | {shape} | {' | '.join(cells)} | {ratio:.1f} |", flush=True)
+    if options.plot is not None:
+        sides = {f"Parse and features, {shape}": curves for shape, curves in drawn.items()}
+        print(f"\n{draw(options.plot / 'features.svg', sides, size_of='body')}")
 
 
 def one_turn(body: bytes) -> bytes:

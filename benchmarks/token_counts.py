@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.environment import describe
+from benchmarks.plotting import draw
 from benchmarks.vocabularies import (
     CHINESE,
     CODE,
@@ -138,26 +139,6 @@ def measure(work: Work, seconds: float) -> dict[str, float]:
     return {name: statistics.median(taken) for name, taken in samples.items()}
 
 
-def plot(pairs: Mapping[int, Mapping[str, float]], words: Mapping[int, Mapping[str, float]], directory: Path) -> Path:
-    """Draw time against size, each encoder beside its rivals, on logarithmic axes. Returns the file."""
-    from matplotlib import pyplot
-
-    pyplot.rcParams["svg.hashsalt"] = "signalbox"  # the same figures give the same file
-    figure, sides = pyplot.subplots(1, 2, sharey=True, figsize=(9, 4.5))
-    for axes, results, title in zip(sides, (pairs, words), ("byte pairs", "WordPiece"), strict=True):
-        for name in next(iter(results.values())):
-            if name != "encode":
-                axes.plot(list(results), [row[name] for row in results.values()], marker="o", markersize=3, label=name)
-        axes.set(xscale="log", yscale="log", xlabel="text, bytes", title=f"Tokens of prose, {title}")
-        axes.grid(visible=True, which="major", alpha=0.3)
-        axes.legend(fontsize="small")
-    sides[0].set_ylabel("median, microseconds")
-    directory.mkdir(parents=True, exist_ok=True)
-    file = directory / "tokens.svg"
-    figure.savefig(file, bbox_inches="tight", metadata={"Date": None})
-    return file
-
-
 def byte_pair_work(encoder: Bpe, others: Mapping[str, Callable[[str], list[int]]], text: str) -> tuple[Work, int]:
     """What is to be timed on a text, and its tokens, after a look at whether all agree."""
     data, bounded = text.encode(), CompiledTokenizer(encoder)
@@ -197,7 +178,7 @@ def agree(found: Mapping[str, object], expected: object) -> None:
 def table(
     make: Callable[[str], tuple[Work, int]], rivals: Sequence[str], seconds: float
 ) -> dict[int, dict[str, float]]:
-    """Print a row for each text. Returns the microseconds by size in bytes, of prose."""
+    """Print a row for each text. Returns the microseconds of prose, to be drawn."""
     drawn: dict[int, dict[str, float]] = {}
     for kind in ("prose", "documents", "code", "chinese", "aaaa"):
         for label, size in SIZES.items():
@@ -211,7 +192,7 @@ def table(
             ratios = [f"{taken[name] / taken['count']:.1f}" for name in rivals]
             print(f"| {' | '.join([kind, label, *cells, *ratios])} |", flush=True)
             if kind == "prose":
-                drawn[len(text.encode())] = taken
+                drawn[len(text.encode())] = {name: taken[name] for name in taken if name != "encode"}
     return drawn
 
 
@@ -241,7 +222,8 @@ def main() -> None:
     print(f"\nWordPiece: {len(wordpiece):,} tokens; median microseconds")
     words = table(partial(wordpiece_work, wordpiece, library), ["tokenizers"], options.seconds)
     if options.plot is not None:
-        print(f"\n{plot(pairs, words, options.plot)}")
+        sides = {"Tokens of prose, byte pairs": pairs, "Tokens of prose, WordPiece": words}
+        print(f"\n{draw(options.plot / 'tokens.svg', sides, size_of='text')}")
 
 
 if __name__ == "__main__":

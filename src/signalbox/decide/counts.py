@@ -100,6 +100,8 @@ class Counts:
 
         prices, outputs: by model; tokens of the answer each is expected to write.
         """
+        if not any(candidate.model in self._counters for candidate in candidates):
+            return  # estimates are points: counting would not move them
         lines = []
         for candidate in candidates:
             price = prices[candidate.model]

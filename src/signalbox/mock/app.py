@@ -20,12 +20,13 @@ from signalbox.mock import chat, completions, embeddings, messages, responses
 from signalbox.mock.answer import Dialect, compose
 from signalbox.mock.control import PREFIX, handle_control
 from signalbox.mock.errors import ApiError, Vendor, error_body, error_headers
-from signalbox.mock.faults import NO_FAULT, Fault, FaultKind, fault_for, parse_fault
+from signalbox.mock.faults import MAX_SECONDS, NO_FAULT, Fault, FaultKind, fault_for, parse_fault
 from signalbox.mock.fields import Json, optional_flag, parse_body, required_text
 from signalbox.mock.models import PATH as MODELS_PATH
 from signalbox.mock.models import check_served, write_models
 from signalbox.mock.pace import Pace, read_pace
 from signalbox.mock.record import Record, key_of
+from signalbox.mock.slots import Slots
 from signalbox.mock.sse import drop_connection, send_stream
 from signalbox.types import Endpoint
 
@@ -36,6 +37,7 @@ DIALECTS: dict[Endpoint, Dialect] = {
     Endpoint.MESSAGES: messages.DIALECT,
     Endpoint.EMBEDDINGS: embeddings.DIALECT,
 }
+METRICS_PATH = "/metrics"
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -45,7 +47,8 @@ class Behaviour:
 
     models: those it serves; empty for any.
     required_key: the only key it takes; None for any or none.
-    latency_seconds: pause before each answer.
+    latency_seconds: pause before each answer, from the start; `MockApp.latency_seconds` may change later.
+    slots: completions it works on at once, the pause included; others wait. None for any number.
     pace: shape of an answer where the request's headers do not say.
     """
 
@@ -53,6 +56,7 @@ class Behaviour:
     models: tuple[str, ...] = ()
     required_key: str | None = None
     latency_seconds: float = 0.0
+    slots: int | None = None
     pace: Pace = field(default_factory=Pace)
 
 
@@ -62,6 +66,8 @@ class MockApp:
     def __init__(self, behaviour: Behaviour, record: Record) -> None:
         self.record = record
         self.standing_fault = NO_FAULT
+        self.latency_seconds = behaviour.latency_seconds
+        self.slots = Slots(behaviour.slots)
         self._behaviour = behaviour
         self._fault_header = f"x-mock-fault-{behaviour.name.lower()}"
         self._serials = count(1)
@@ -70,11 +76,20 @@ class MockApp:
         """Misbehave from now on, until None. Raises ValueError when `fault` spells none."""
         self.standing_fault = NO_FAULT if fault is None else parse_fault(fault)
 
+    def set_latency(self, seconds: float) -> None:
+        """Pause for this long before each answer from now on. Raises ValueError unless it is 0 to 3600."""
+        if not 0 <= seconds <= MAX_SECONDS:  # NaN compares as False
+            raise ValueError(f"latency {seconds} is no time; expected 0 to {MAX_SECONDS:g} seconds")
+        self.latency_seconds = seconds
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer `request`; what a client did wrong becomes an error in its vendor's shape."""
         path = request.raw_path.partition("?")[0]
         if path.startswith(PREFIX):
             return await handle_control(request, path, self)
+        if path == METRICS_PATH:
+            served = self._behaviour.models
+            return web.Response(text=self.slots.vllm_metrics(served[0] if served else self._behaviour.name))
         serial = next(self._serials)
         vendor = _vendor(path, request.headers)
         try:
@@ -103,15 +118,23 @@ class MockApp:
             )
         fault = await self._fault(request)
         if is_health_check:
+            await self._pause()
             return self._json({"status": "ok", "provider": self._behaviour.name}, serial)
         self._check_key(request.headers)
         if request.method == "GET" and f"{MODELS_PATH}/" in f"{path}/":
+            await self._pause()
             return self._json(write_models(path, self._behaviour.models, self._behaviour.name, vendor), serial)
         dialect = _dialect(path, request.method)
         _check_framing(request.headers)
         if unparsable is not None:
             raise unparsable
-        return await self._complete(request, dialect, body, fault, serial)
+        async with self.slots.taken():
+            await self._pause()
+            return await self._complete(request, dialect, body, fault, serial)
+
+    async def _pause(self) -> None:
+        if self.latency_seconds:
+            await asyncio.sleep(self.latency_seconds)
 
     async def _fault(self, request: web.BaseRequest) -> Fault:
         """Misbehave as far as it comes before the answer; returns the fault for what comes after."""
@@ -131,8 +154,6 @@ class MockApp:
                 await asyncio.Event().wait()
             case FaultKind.SLOW_HEADERS:
                 await asyncio.sleep(fault.value)
-        if self._behaviour.latency_seconds:
-            await asyncio.sleep(self._behaviour.latency_seconds)
         return fault
 
     async def _complete(

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--models", "NAME=MODEL,...", _models, "models a provider serves, 404 for others (default: any)"),
         ("--require-key", "NAME=KEY", str, "the only key a provider takes, 401 for others (default: any)"),
         ("--fault", "NAME=FAULT", _fault, "a fault a provider starts with, for example alpha=503"),
+        ("--slots", "NAME=N", _slots, "completions a provider works on at once, others wait (default: any number)"),
     ):
         kind = _pair(read)
         add(flag, action="append", default=[], metavar=metavar, type=kind, help=f"{text}; may be repeated")
@@ -74,14 +75,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _providers(arguments: argparse.Namespace, record: IO[str] | None) -> list[MockProvider]:
     names = [name for name, _ in arguments.providers]
-    for option in ("models", "require_key", "fault"):
+    for option in ("models", "require_key", "fault", "slots"):
         for name, _ in getattr(arguments, option):
             if name not in names:
                 flag = option.replace("_", "-")
                 raise SetupError(f"--{flag}: no provider {name!r}\n  expected one of {', '.join(names)}")
     if len(set(names)) < len(names):
         raise SetupError(f"--provider: a name is given twice: {', '.join(names)}\n  fix: name each provider once")
-    models, keys, faults = dict(arguments.models), dict(arguments.require_key), dict(arguments.fault)
+    models, keys = dict(arguments.models), dict(arguments.require_key)
+    faults, slots = dict(arguments.fault), dict(arguments.slots)
     tls = _tls_context(*arguments.tls) if arguments.tls else None
     providers = []
     for name, port in arguments.providers:
@@ -93,6 +95,7 @@ def _providers(arguments: argparse.Namespace, record: IO[str] | None) -> list[Mo
             models=models.get(name, ()),
             required_key=keys.get(name),
             latency_seconds=arguments.latency,
+            slots=slots.get(name),
             chunk_gap_seconds=arguments.chunk_gap,
             record_limit=arguments.record_limit,
             record_file=record,
@@ -164,6 +167,12 @@ def _fault(text: str) -> str:
     except ValueError as problem:
         raise argparse.ArgumentTypeError(str(problem)) from None
     return text
+
+
+def _slots(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of slots; expected 1 or more")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -1,4 +1,4 @@
-"""The endpoints under /__mock__/, by which tests and demos read the record and set faults while it runs."""
+"""The endpoints under /__mock__/, by which tests and demos read the record and set faults and latency while it runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ class Controlled(Protocol):
 
     record: Record
     standing_fault: Fault
+    latency_seconds: float
 
     def set_fault(self, fault: str | None) -> None: ...
+
+    def set_latency(self, seconds: float) -> None: ...
 
 
 async def handle_control(request: web.BaseRequest, path: str, provider: Controlled) -> web.Response:
@@ -32,6 +35,8 @@ async def handle_control(request: web.BaseRequest, path: str, provider: Controll
         ("GET", "fault"): lambda _: _spell(provider.standing_fault),
         ("PUT", "fault"): lambda body: _set_fault(body, provider),
         ("DELETE", "fault"): lambda _: provider.set_fault(None),
+        ("GET", "latency"): lambda _: {"seconds": provider.latency_seconds},
+        ("PUT", "latency"): lambda body: _set_latency(body, provider),
     }
     action = actions.get((request.method, path.removeprefix(PREFIX)))
     if action is None:
@@ -54,6 +59,19 @@ def _set_fault(body: bytes, provider: Controlled) -> dict[str, str | None]:
         raise ValueError(f"the body has no usable `fault`; {expected}")
     provider.set_fault(document["fault"])
     return _spell(provider.standing_fault)
+
+
+def _set_latency(body: bytes, provider: Controlled) -> dict[str, float]:
+    expected = 'expected {"seconds": NUMBER}'
+    try:
+        document = json.loads(body)
+    except ValueError:
+        raise ValueError(f"the body is no JSON; {expected}") from None
+    seconds = document.get("seconds") if isinstance(document, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ValueError(f"the body has no usable `seconds`; {expected}")
+    provider.set_latency(seconds)
+    return {"seconds": provider.latency_seconds}
 
 
 def _spell(fault: Fault) -> dict[str, str | None]:

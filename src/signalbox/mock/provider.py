@@ -29,7 +29,7 @@ class MockProvider:
     name: says who it is in answers, records and `x-mock-fault-NAME`.
     port: 0 takes a free one; `port` tells which after the start.
     tls: context with the certificate to show; None for plain HTTP.
-    models, required_key, latency_seconds: see `Behaviour`.
+    models, required_key, latency_seconds, slots: see `Behaviour`.
     chunk_gap_seconds: pause between the events of a stream, where x-mock-gap does not say.
     max_body_bytes: larger requests are answered 413 and not recorded.
     record_limit: requests kept; the oldest go first.
@@ -46,6 +46,7 @@ class MockProvider:
         models: Sequence[str] = (),
         required_key: str | None = None,
         latency_seconds: float = 0.0,
+        slots: int | None = None,
         chunk_gap_seconds: float = 0.0,
         max_body_bytes: int = MAX_BODY_BYTES,
         record_limit: int = 1000,
@@ -62,6 +63,7 @@ class MockProvider:
             models=tuple(models),
             required_key=required_key,
             latency_seconds=latency_seconds,
+            slots=slots,
             pace=Pace(gap_seconds=chunk_gap_seconds),
         )
         self._app = MockApp(behaviour, self._record)
@@ -88,6 +90,10 @@ class MockProvider:
     def set_fault(self, fault: str | None) -> None:
         """Misbehave on every path until told otherwise; None ends it. Raises ValueError at an unknown fault."""
         self._app.set_fault(fault)
+
+    def set_latency(self, seconds: float) -> None:
+        """Pause for this long before each answer from now on. Raises ValueError unless it is 0 to 3600."""
+        self._app.set_latency(seconds)
 
     async def start(self) -> None:
         """Listen. Raises SetupError when the address cannot be taken."""

@@ -10,7 +10,7 @@ ARGS   ?=
 
 CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
 
-.PHONY: help up test unit vocabularies lint format build sanitize fuzz bench bench-core proto policy-docs clean
+.PHONY: help up test unit vocabularies lint format build sanitize fuzz bench bench-core scenarios proto policy-docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-core: $(VENV)/.dev $(VENV)/.vocabularies  ## scanner, kernels, tokens, dec
 	$(BIN)/python -m benchmarks.edge
 	$(BIN)/python -m benchmarks.collector
 	$(BIN)/python -m benchmarks.steering --plot docs/plots
+
+scenarios: $(VENV)/.dev  ## what Signalbox does about slow, dead, full and dear providers, with plots; needs prometheus, redis-server
+	$(BIN)/python -m scenarios --plots docs/plots $(ARGS)
 
 proto: $(VENV)/.dev  ## regenerate src/signalbox/_pb
 	$(BIN)/python -m grpc_tools.protoc --proto_path=signalbox/_pb=proto --python_out=src --pyi_out=src signalbox/_pb/token_usage.proto

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from signalbox.decide.pipeline import Pipeline
+from signalbox.extproc.last_pins import LastPins
 from signalbox.store.base import Store, StoreError
 from signalbox.types import Case, Decision, Features, ParsedRequest, PinOutcome, Signals
 from signalbox.world import NOTHING_KNOWN, Pin, Snapshot
@@ -31,6 +32,7 @@ class Edge:
     def __init__(self, store: Store | None = None, world: Callable[[], Snapshot] = nothing_known) -> None:
         self._store = store
         self._world = world
+        self._last_pins = LastPins()
 
     def decide(
         self, pipeline: Pipeline, request: ParsedRequest, features: Features, signals: Signals
@@ -44,7 +46,7 @@ class Edge:
         if store is None or not pipeline.needs_store:
             case = Case(request, features, _seeing(signals, self._world()))
             return pipeline.decide(case), case
-        signals, ttl_seconds = _with_pin(store, pipeline, request, signals, self._world())
+        signals, ttl_seconds = self._with_pin(store, pipeline, request, signals)
         case = Case(request, features, signals)
         decision = pipeline.decide(case)
         for _ in range(MAX_ROUNDS):
@@ -61,12 +63,31 @@ class Edge:
             decision = pipeline.decide(case)
         return decision, case
 
+    def _with_pin(
+        self, store: Store, pipeline: Pipeline, request: ParsedRequest, signals: Signals
+    ) -> tuple[Signals, int]:
+        """Return the signals with the world, the session and its pin, and how long a pin lives."""
+        world = self._world()
+        session = pipeline.session(request)
+        if session is None:
+            return _seeing(signals, world), 0
+        key, ttl_seconds, fault = session.key, session.ttl_seconds, ""
+        try:
+            pin = store.pin(key, ttl_seconds)
+        except StoreError as problem:
+            pin, fault = self._last_pins.get(key, signals.now_seconds), problem.kind
+        else:
+            self._last_pins.note(key, pin, signals.now_seconds + ttl_seconds)
+        # Weights, rollouts and shifts follow the session as well, whichever way it was named.
+        return _seeing(signals, world, key, key, pin, fault), ttl_seconds
+
     def _claim(self, store: Store, decision: Decision, signals: Signals, ttl_seconds: int) -> Signals | None:
         """Claim what a decision needs. Returns what was learned if it has to be made again, None if it stands."""
         if decision.pin in (PinOutcome.NEW, PinOutcome.MOVED):
             model = decision.chain[0].model
             before = None if signals.pin is None else signals.pin.model
             pin = store.claim(signals.session_key, model, ttl_seconds, instead_of=before)
+            self._last_pins.note(signals.session_key, pin, signals.now_seconds + ttl_seconds)
             if pin.model != model:
                 return replace(signals, pin=pin)
         if decision.holds:
@@ -74,22 +95,6 @@ class Edge:
             if spent is not None:
                 return replace(signals, spent=signals.spent | {spent})
         return None
-
-
-def _with_pin(
-    store: Store, pipeline: Pipeline, request: ParsedRequest, signals: Signals, world: Snapshot
-) -> tuple[Signals, int]:
-    """Return the signals with the world, the session and its pin, and how long a pin lives."""
-    session = pipeline.session(request)
-    if session is None:
-        return _seeing(signals, world), 0
-    pin, fault = None, ""
-    try:
-        pin = store.pin(session.key, session.ttl_seconds)
-    except StoreError as problem:
-        fault = problem.kind
-    # Weights, rollouts and shifts follow the session as well, whichever way it was named.
-    return _seeing(signals, world, session.key, session.key, pin, fault), session.ttl_seconds
 
 
 def _seeing(

@@ -10,6 +10,7 @@ import pytest
 from signalbox.decide.pipeline import Pipeline
 from signalbox.errors import RequestError
 from signalbox.extproc.edge import Edge
+from signalbox.extproc.last_pins import MAX_PINS, LastPins
 from signalbox.store.absent import AbsentStore
 from signalbox.store.base import Store, StoreError
 from signalbox.types import Case, Decision, PinOutcome, Reason, Signals
@@ -45,6 +46,12 @@ class Told(AbsentStore):
     def claim(self, session: str, model: str, ttl_seconds: int, *, instead_of: str | None = None) -> Pin:
         self._answer("claim")
         return Pin(self._claimed or model, 1)
+
+    def fail(self, operation: str) -> None:
+        self._fails = operation
+
+    def forget(self) -> None:
+        self._pin = None
 
     def hold(self, request: str, holds: Sequence[Hold], now_seconds: float) -> str | None:
         self._answer("hold")
@@ -114,3 +121,40 @@ def test_a_store_that_fails_costs_its_answer_and_no_decision(operation: str) -> 
 def test_without_a_store_that_answers_anything_decisions_are_made() -> None:
     decision, case = decided(AbsentStore("gone"), pipeline(budget=BUDGET), x_model_affinity="s")
     assert (names(decision), case.signals.store) == (MODELS, "down")
+
+
+def turns(edge: Edge, made: Pipeline, now_seconds: float, session: str = "s") -> tuple[Decision, Case]:
+    case = make_case(headers={"x-model-affinity": session})
+    return edge.decide(made, case.request, case.features, Signals("sb-1", now_seconds, "sb-1"))
+
+
+@pytest.mark.parametrize("pinned_by", ["pin", "claim"])
+def test_a_session_keeps_its_model_while_the_store_is_late(pinned_by: str) -> None:
+    store = Told(Pin("acme-mini", 3)) if pinned_by == "pin" else Told(claimed="acme-mini")
+    edge, made, now = Edge(store), pipeline(affinity={"ttl_seconds": 60}), 1_760_000_000.0
+    assert names(turns(edge, made, now)[0])[0] == "acme-mini"
+    store.fail("pin")
+    decision, case = turns(edge, made, now + 59)
+    assert (names(decision)[0], decision.pin, case.signals.store) == ("acme-mini", PinOutcome.KEPT, "late")
+    assert names(turns(edge, made, now + 59, "another")[0]) == MODELS
+    assert names(turns(edge, made, now + 60)[0]) == MODELS  # it has died since
+
+
+def test_a_session_that_the_store_has_forgotten_is_not_remembered_either() -> None:
+    store = Told(Pin("acme-mini", 3))
+    edge, made, now = Edge(store), pipeline(), 1_760_000_000.0
+    turns(edge, made, now)
+    store.forget()
+    turns(edge, made, now + 1)
+    store.fail("pin")
+    assert names(turns(edge, made, now + 2)[0]) == MODELS
+
+
+def test_the_last_pins_are_bounded_and_the_oldest_go_first() -> None:
+    pins = LastPins()
+    for number in range(MAX_PINS + 1):
+        pins.note(str(number), Pin("m", 1), 10.0)
+        pins.note("0", Pin("m", 1), 10.0)
+    assert pins.get("0", 0.0) is not None
+    assert pins.get("1", 0.0) is None
+    assert pins.get(str(MAX_PINS), 0.0) is not None

@@ -281,6 +281,31 @@ class TokenCount:
     estimated: bool  # not proved: no tokenizer, or no published rule for a part of the prompt
 
 
+class EngineOutcome(StrEnum):
+    """How it went when an engine was asked about a request. Closed: it is a metric label."""
+
+    RESULT = "result"
+    UNSURE = "unsure"  # it answered, and would not say which
+    LATE = "late"  # no answer within the deadline, or no room in its queue
+    FAILED = "failed"  # it could not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an engine said about one request.
+
+    route: name of a route (task, tier or label); None unless the outcome is a result.
+    scores: label -> probability in [0, 1], best first. detail: from the engine's closed set; never content.
+    microseconds: the engine's own time, waiting included.
+    """
+
+    outcome: EngineOutcome
+    route: str | None = None
+    scores: tuple[tuple[str, float], ...] = ()
+    detail: str = ""
+    microseconds: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What the world tells: the clock, the dice and whoever measured something.

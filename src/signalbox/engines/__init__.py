@@ -1,0 +1,1 @@
+"""Models that judge a request: a question in, an answer out, by the deadline, whatever happens."""

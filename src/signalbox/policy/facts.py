@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from signalbox.errors import Problem
 from signalbox.policy.base import Section
 from signalbox.policy.document import Document
+from signalbox.policy.engines import Engine
 from signalbox.policy.references import entries, mapping, sections
 from signalbox.policy.schema import Gateway, Model, Provider, Router
 from signalbox.policy.wording import Loc, listed, quoted
@@ -37,6 +38,7 @@ def fact_problems(document: Document, priced: Collection[str] = ()) -> list[Prob
         *_chain_problems(readable),
         *_price_problems(readable, priced),
         *_privacy_problems(readable),
+        *_engine_problems(readable),
         *_text_problems(document),
     ]
 
@@ -49,6 +51,7 @@ class _Readable:
         self.providers = _valid(document.data, "providers", Provider)
         self.models = _valid(document.data, "models", Model)
         self.routers = _valid(document.data, "routers", Router)
+        self.engines = _valid(document.data, "engines", Engine)
         gateway = mapping(document.data.get("gateway"))
         self.gateway = _valid({"gateway": {"gateway": gateway}}, "gateway", Gateway).get("gateway")
         self.warn = partial(document.problem, severity="warning")
@@ -199,6 +202,44 @@ def _privacy_problems(readable: _Readable) -> Iterator[Problem]:
             loc = ("routers", name, "privacy") if own else ("routers", name)
             found = "this router names no local model: it will refuse every local-only request"
             yield readable.warn(loc, found, expected, "add a local model to `fallback`")
+
+
+_TIERED = ("classifier", "matrix_factorization")
+
+
+def _engine_problems(readable: _Readable) -> Iterator[Problem]:
+    """Engines nobody asks, and routers that make of an engine what it is not."""
+    asked = set()
+    for name, router in readable.routers.items():
+        judge = router.judge
+        engine = None if judge is None else readable.engines.get(judge.name)
+        if judge is None or engine is None:
+            continue
+        asked.add(judge.name)
+        loc: Loc = ("routers", name, "engine")
+        if judge.has_tiers and engine.kind not in _TIERED:
+            found = f"an engine of kind {engine.kind} chooses among routes and knows no `strong` and `weak`"
+            yield readable.document.problem(loc, found, f"an engine of kind {' or '.join(_TIERED)}", "use `tasks`")
+        elif not judge.has_tiers and engine.kind == "matrix_factorization":
+            found = "an engine of kind matrix_factorization tells two tiers apart, and none are named"
+            yield readable.document.problem(loc, found, "`strong` and `weak`", "name a task for each")
+        elif engine.kind == "preference":
+            for index, task in enumerate(router.tasks):
+                if not task.description:
+                    found = f"the engine chooses by descriptions, and task {quoted(task.name)} has none"
+                    fix = "say in one sentence what the work is"
+                    yield readable.warn(("routers", name, "tasks", index), found, "a description", fix)
+    for name in readable.engines:
+        if name not in asked and not _unread_engine_uses(readable.document):
+            yield readable.warn(("engines", name), "no router asks this engine", "a router with it", "remove it")
+
+
+def _unread_engine_uses(document: Document) -> bool:
+    """Whether a router that cannot be read as a whole might ask any of the engines."""
+    return any(
+        "engine" in router and not _valid({"routers": {name: router}}, "routers", Router)
+        for name, router in sections(document.data, "routers")
+    )
 
 
 def _text_problems(document: Document) -> Iterator[Problem]:

@@ -30,6 +30,7 @@ _SECTION_OF = {
     "provider": "providers",
     "task": "tasks",
     "tokenizer": "tokenizers",
+    "engine": "engines",
 }
 _SHARED = ("model", "alias", "router")  # what a client may put into `model`
 
@@ -78,7 +79,7 @@ class _Names:
     def __init__(self, data: Mapping[str, Any]) -> None:
         self._data = data
         self._known = {
-            kind: tuple(mapping(data.get(_SECTION_OF[kind]))) for kind in (*_SHARED, "provider", "tokenizer")
+            kind: tuple(mapping(data.get(_SECTION_OF[kind]))) for kind in (*_SHARED, "provider", "tokenizer", "engine")
         }
         self._tasks = {router: _task_names(content) for router, content in sections(data, "routers")}
 
@@ -144,6 +145,7 @@ def _uses(data: Mapping[str, Any]) -> Iterator[_Use]:
         yield from _one(router, "default_task", loc, ("task",), name)
         yield from _one(router, "shadow", loc, ("router",))
         yield from _one(mapping(router.get("rollout")), "otherwise", (*loc, "rollout"), ("model",))
+        yield from _judge(router, loc, name)
         for key in ("below", "above"):
             yield from _one(mapping(router.get("complexity")), key, (*loc, "complexity"), ("task",), name)
         for index, task in entries(router.get("tasks")):
@@ -159,6 +161,18 @@ def _uses(data: Mapping[str, Any]) -> Iterator[_Use]:
     for preference in mapping(data.get("routing_preference")):
         yield from _one(mapping(data["routing_preference"]), preference, ("routing_preference",), ("router",))
     yield from _one(mapping(data.get("unknown_model")), "use", ("unknown_model",), ("model", "alias", "router"))
+
+
+def _judge(router: Mapping[str, Any], loc: Loc, name: str) -> Iterator[_Use]:
+    """What a router says of its engine: a name, or a mapping that names tasks too."""
+    yield from _one(router, "engine", loc, ("engine",))
+    judge, loc = mapping(router.get("engine")), (*loc, "engine")
+    yield from _one(judge, "name", loc, ("engine",))
+    for key in ("strong", "weak", "otherwise"):
+        yield from _one(judge, key, loc, ("task",), name)
+    tasks = mapping(judge.get("tasks"))
+    for label in tasks:
+        yield from _one(tasks, label, (*loc, "tasks"), ("task",), name)
 
 
 def _one(section: Mapping[str, Any], key: str, loc: Loc, kinds: tuple[str, ...], owner: str = "") -> Iterator[_Use]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from signalbox.policy.base import HeaderName, HeaderValue, Name, ProviderName, Section
+from signalbox.policy.engines import Engine, Judge
 from signalbox.policy.world import (
     Affinity,
     Balance,
@@ -314,13 +315,16 @@ class Complexity(Section):
 
 
 class Router(Section):
-    """Decides for requests that name it: rules first, then complexity, then the default task."""
+    """Decides for requests that name it: rules first, then its engine, then complexity, then the default task."""
 
     description: str = Field(default="", max_length=2000, description="For people; shown by /v1/models.")
     tasks: tuple[Task, ...] = Field(default=(), description="Kinds of work with their models.")
     models: tuple[Name, ...] = Field(default=(), description="Models to choose from when no task was chosen.")
     prefer: Prefer = Field(default="manual", description="How `models` are ranked.")
     rules: tuple[Rule, ...] = Field(default=(), description="Checked in order before anything else.")
+    engine: Name | Judge | None = Field(
+        default=None, description="Engine asked when no rule decided, by name, and what is made of its answer."
+    )
     complexity: Complexity | None = Field(default=None, description="Two pools and a threshold.")
     default_task: Name | None = Field(default=None, description="Task when nothing decided. Default: `models`.")
     fallback: tuple[Name, ...] = Field(default=(), description="Models to try after the chosen ones.")
@@ -342,6 +346,11 @@ class Router(Section):
         if not self.models and self.default_task is None:
             raise ValueError("a router needs `models` or `default_task`, for requests that nothing else decides")
         return self
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """Its engine, if it has one, and what is made of the answer."""
+        return Judge(name=self.engine) if isinstance(self.engine, str) else self.engine
 
 
 class UnknownModel(Section):
@@ -408,6 +417,7 @@ class Policy(Section):
     aliases: dict[Name, Name | Weights] = Field(
         default_factory=dict, description="Other names: of a model or router, or weighted models (A/B, canary)."
     )
+    engines: dict[Name, Engine] = Field(default_factory=dict, description="Models that judge requests, by name.")
     routers: dict[Name, Router] = Field(default_factory=dict, description="Routers, by name.")
     default_router: Name | None = Field(default=None, description="Router behind `auto` and `inference-router`.")
     routing_preference: dict[Literal["balanced", "budget", "quality"], Name] = Field(

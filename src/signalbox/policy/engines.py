@@ -1,0 +1,158 @@
+"""Sections of the policy about engines: models that judge requests, and what a router makes of their answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from signalbox.policy.base import Name, Section
+from signalbox.policy.world import HttpUrl, Share
+
+EngineKind = Literal["classifier", "matrix_factorization", "preference", "modality"]
+
+MAX_DEADLINE_MS = 10_000
+"""Envoy holds the request's body for as long as a decision takes."""
+
+_PLACE = "a `bundle` on this machine, or an `endpoint`"
+_OWN_KEYS = {
+    "strong_labels": ("classifier",),
+    "strong_model": ("matrix_factorization",),
+    "weak_model": ("matrix_factorization",),
+    "embedding": ("matrix_factorization",),
+    "endpoint": ("preference",),
+    "model": ("preference",),
+    "key_file": ("preference",),
+    "margin": ("preference",),
+}
+"""Key -> the kinds of engines it says something to."""
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class Embedding(Section):
+    """Where the vector of a text comes from: an encoder's bundle, or a server that speaks OpenAI's API."""
+
+    bundle: str | None = Field(default=None, min_length=1, description="Folder of a sentence encoder's bundle.")
+    endpoint: HttpUrl | None = Field(
+        default=None, description="Base URL of a server with `/embeddings`, for example `https://api.openai.com/v1`."
+    )
+    model: str | None = Field(
+        default=None, min_length=1, max_length=256, description="What the server calls its model."
+    )
+    key_file: str | None = Field(default=None, description="File that holds the server's API key and nothing else.")
+    max_tokens: int = Field(
+        default=512, ge=64, le=32_768, description="Longest text it is given, in its own tokens where they are known."
+    )
+    cache_entries: int = Field(default=4096, ge=0, le=1_000_000, description="Vectors kept; the oldest goes first.")
+    cache_seconds: float = Field(default=3600, gt=0, le=604_800, description="How long one is kept.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Embedding:
+        if (self.bundle is None) == (self.endpoint is None):
+            raise ValueError(f"an embedding comes from {_PLACE}, one of the two")
+        if self.endpoint is not None and self.model is None:
+            raise ValueError("`endpoint` needs `model`: what the server calls its model")
+        return self
+
+
+class Engine(Section):
+    """A model that judges requests, on the way of those that ask it."""
+
+    kind: EngineKind = Field(description="What it does; docs/engines.md has each.")
+    bundle: str | None = Field(default=None, min_length=1, description="Folder of its bundle.")
+    endpoint: HttpUrl | None = Field(default=None, description="Base URL of an OpenAI-compatible server, instead.")
+    model: str | None = Field(
+        default=None, min_length=1, max_length=256, description="What the server calls its model."
+    )
+    key_file: str | None = Field(default=None, description="File that holds the server's API key and nothing else.")
+    deadline_ms: float = Field(
+        default=50,
+        gt=0,
+        le=MAX_DEADLINE_MS,
+        description="Longest wait of a request; then it goes on without an answer.",
+    )
+    max_concurrent: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Requests judged at once, in each worker. Default: its share of the cores.",
+    )
+    max_queued: int = Field(
+        default=16,
+        ge=0,
+        le=10_000,
+        description="Requests that may wait for it, in each worker; one more is not judged.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where it runs. `auto`: on a GPU if there is one that ONNX Runtime can use."
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=64, le=32_768, description="Longest prompt it reads, in its own tokens. Default: its bundle's."
+    )
+    strong_labels: tuple[Label, ...] = Field(
+        default=(),
+        description="Labels that ask for the strong model. Default: `strong`, else the first of three unnamed ones.",
+    )
+    strong_model: str | int | None = Field(
+        default=None, description="Name or number of the checkpoint's strong model. Default: the published pair's."
+    )
+    weak_model: str | int | None = Field(
+        default=None, description="Name or number of the checkpoint's weak model. Default: the published pair's."
+    )
+    embedding: Embedding | None = Field(default=None, description="Where its vectors come from.")
+    margin: Share = Field(default=0, description="By how much the best route must lead the next.")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Engine:
+        for key, kinds in _OWN_KEYS.items():
+            if key in self.model_fields_set and self.kind not in kinds:
+                raise ValueError(
+                    f"`{key}` says nothing to an engine of kind {self.kind}; it is for {' and '.join(kinds)}"
+                )
+        if self.kind == "preference":
+            if (self.bundle is None) == (self.endpoint is None):
+                raise ValueError(f"an engine of kind preference is {_PLACE}, one of the two")
+            if self.endpoint is not None and self.model is None:
+                raise ValueError("`endpoint` needs `model`: what the server calls its model")
+        elif self.bundle is None:
+            raise ValueError(f"an engine of kind {self.kind} needs `bundle`: the folder of its model")
+        if self.kind == "matrix_factorization" and self.embedding is None:
+            raise ValueError("an engine of kind matrix_factorization needs `embedding`: where its vectors come from")
+        return self
+
+
+class Judge(Section):
+    """What a router makes of an engine's answer: of two tiers one, or of its labels a task."""
+
+    name: Name = Field(description="Name of an entry of `engines`.")
+    strong: Name | None = Field(default=None, description="Task for requests that need the strong tier.")
+    weak: Name | None = Field(default=None, description="Task for the others.")
+    threshold: Share | None = Field(
+        default=None, description="Chance that the strong tier is needed from which on it is taken. Default: 0.5."
+    )
+    target_share: Share | None = Field(
+        default=None, description="Share of requests for the strong tier instead; the threshold follows what comes."
+    )
+    tasks: dict[Label, Name] = Field(
+        default_factory=dict, description="The engine's label to task. Default: labels are the names of tasks."
+    )
+    min_score: Share = Field(default=0, description="A label less probable than this decides nothing.")
+    otherwise: Name | None = Field(
+        default=None, description="Task when there is no answer. Default: the complexity threshold's, or the default."
+    )
+
+    @model_validator(mode="after")
+    def _tiers_or_labels(self) -> Judge:
+        if (self.strong is None) != (self.weak is None):
+            raise ValueError("`strong` and `weak` go together")
+        tiers = self.strong is not None
+        if tiers and self.tasks:
+            raise ValueError("`tasks` are for an engine's labels; with `strong` and `weak` there are none")
+        if not tiers and (self.threshold is not None or self.target_share is not None):
+            raise ValueError("`threshold` and `target_share` divide `strong` from `weak`; name both")
+        return self
+
+    @property
+    def has_tiers(self) -> bool:
+        return self.strong is not None

@@ -1,0 +1,103 @@
+"""Engines in a policy, and what routers make of their answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .policies import VALID, errors_of, load, only_error, only_warning
+
+CLASSIFIER = {"kind": "classifier", "bundle": "/models/bert"}
+TIERS = {"name": "judge", "strong": "hard", "weak": "simple"}
+
+
+def with_engine(engine: dict[str, Any], use: Any) -> dict[str, Any]:
+    document = VALID | {"engines": {"judge": engine}}
+    document["routers"] = VALID["routers"] | {"everyday": VALID["routers"]["everyday"] | {"engine": use}}
+    return document
+
+
+def test_an_engine_is_named_by_its_router_and_asked_with_what_the_router_says() -> None:
+    judge = load(with_engine(CLASSIFIER, TIERS | {"target_share": 0.3})).policy.routers["everyday"].judge
+    assert judge is not None
+    assert (judge.name, judge.strong, judge.weak, judge.target_share, judge.threshold) == (
+        "judge", "hard", "simple", 0.3, None,
+    )  # fmt: skip
+
+
+def test_a_bare_name_takes_the_engines_labels_for_names_of_tasks() -> None:
+    judge = load(with_engine(CLASSIFIER, "judge")).policy.routers["everyday"].judge
+    assert judge is not None
+    assert not judge.has_tiers
+
+
+@pytest.mark.parametrize(
+    ("use", "path"),
+    [
+        ("jugde", "routers.everyday.engine"),
+        (TIERS | {"name": "jugde"}, "routers.everyday.engine.name"),
+        (TIERS | {"strong": "hrad"}, "routers.everyday.engine.strong"),
+        (TIERS | {"otherwise": "hrad"}, "routers.everyday.engine.otherwise"),
+        ({"name": "judge", "tasks": {"law": "hrad"}}, "routers.everyday.engine.tasks.law"),
+    ],
+)
+def test_a_name_that_is_not_there_is_an_error_with_its_place_and_the_nearest_one(use: Any, path: str) -> None:
+    problem = next(problem for problem in errors_of(with_engine(CLASSIFIER, use)) if problem.path == path)
+    assert problem.found.startswith("unknown ")
+    assert problem.fix.startswith("did you mean")
+
+
+@pytest.mark.parametrize(
+    ("engine", "found"),
+    [
+        ({"kind": "classifier"}, "needs `bundle`"),
+        ({"kind": "matrix_factorization", "bundle": "/m"}, "needs `embedding`"),
+        ({"kind": "preference"}, "one of the two"),
+        ({"kind": "preference", "endpoint": "http://h/v1"}, "needs `model`"),
+        (CLASSIFIER | {"weak_model": 3}, "`weak_model` says nothing to an engine of kind classifier"),
+        (
+            {"kind": "matrix_factorization", "bundle": "/m", "embedding": {"bundle": "/e", "endpoint": "http://h/v1"}},
+            "one of the two",
+        ),
+        (
+            {"kind": "matrix_factorization", "bundle": "/m", "embedding": {"endpoint": "http://h/v1"}},
+            "needs `model`",
+        ),
+    ],
+)
+def test_an_engine_without_what_its_kind_needs_is_refused(engine: dict[str, Any], found: str) -> None:
+    assert found in only_error(with_engine(engine, TIERS)).found
+
+
+@pytest.mark.parametrize(
+    ("use", "found"),
+    [
+        ({"name": "judge", "strong": "hard"}, "`strong` and `weak` go together"),
+        (TIERS | {"tasks": {"law": "hard"}}, "with `strong` and `weak` there are none"),
+        ({"name": "judge", "threshold": 0.4}, "name both"),
+    ],
+)
+def test_a_use_that_contradicts_itself_is_refused(use: dict[str, Any], found: str) -> None:
+    assert any(found in problem.found for problem in errors_of(with_engine(CLASSIFIER, use)))
+
+
+def test_tiers_and_kinds_that_know_none_are_told_apart() -> None:
+    preference = {"kind": "preference", "bundle": "/models/arch"}
+    described = VALID["routers"]["everyday"] | {
+        "tasks": [task | {"description": "Work"} for task in VALID["routers"]["everyday"]["tasks"]]
+    }
+    document = with_engine(preference, TIERS)
+    document["routers"]["everyday"] = described | {"engine": TIERS}
+    assert "knows no `strong` and `weak`" in only_error(document).found
+    factorization = {"kind": "matrix_factorization", "bundle": "/m", "embedding": {"bundle": "/e"}}
+    assert "tells two tiers apart" in only_error(with_engine(factorization, "judge")).found
+
+
+def test_an_engine_nobody_asks_is_a_warning() -> None:
+    assert only_warning(VALID | {"engines": {"judge": CLASSIFIER}}).path == "engines.judge"
+
+
+def test_a_task_without_a_description_is_nothing_to_choose_by() -> None:
+    loaded = load(with_engine({"kind": "preference", "bundle": "/models/arch"}, "judge"))
+    assert [warning.path for warning in loaded.warnings] == ["routers.everyday.tasks[0]", "routers.everyday.tasks[1]"]

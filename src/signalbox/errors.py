@@ -4,6 +4,7 @@
     ├── PolicyError     the operator's doing: a policy that cannot be used; carries every problem found
     ├── RequestError    the client's doing: becomes an immediate response in OpenAI's error shape
     ├── RouterError     an engine failed or was late; costs quality, never the request
+    ├── BundleError     a router model's folder that cannot be used; carries every problem found
     ├── SignalError     something about the world could not be read
     └── SetupError      this installation cannot run as asked (missing binary, taken port, stale build)
 
@@ -81,6 +82,19 @@ class RequestError(SignalboxError):
 
 class RouterError(SignalboxError):
     """An engine failed, was late or could not decide."""
+
+
+class BundleError(SignalboxError):
+    """A router model's folder that cannot be used, or a checkpoint that cannot become one."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+    @classmethod
+    def single(cls, file: str, found: str, *, expected: str = "", fix: str = "", path: str = "") -> BundleError:
+        """One problem of one file, or of the folder."""
+        return cls([Problem(file, None, path, found, expected, fix)])
 
 
 class SignalError(SignalboxError):

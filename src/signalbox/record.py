@@ -29,6 +29,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     holds: (budget, amount) of each claim. spent: the budget found spent. rollout: "in" or "out" of the router's
     rollout. shadow: route and model that the router's shadow would have taken. explored: the first candidate is there
     to be measured.
+    engine: that was asked; how it went, as `EngineOutcome` and a detail, the microseconds until then, the score it gave
+    and the threshold that was held against.
     store: what was wrong with the store, if it was asked in vain. world: generation of the snapshot.
     features: what the journal keeps of the request, in the order of `features.journal.FIELDS`.
     """
@@ -57,6 +59,12 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     rollout: str = ""
     shadow: tuple[str, str] | None = None
     explored: bool = False
+    engine: str = ""
+    engine_outcome: str = ""
+    engine_detail: str = ""
+    engine_us: int = 0
+    score: float | None = None
+    threshold: float | None = None
     store: str = ""
     world: int = 0
     features: tuple[float, ...] = ()

@@ -156,6 +156,9 @@ class Metric:
 # Decisions take 50 microseconds to a few milliseconds; Envoy gives up at 300 ms.
 DECISION_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
 
+# Encoders take milliseconds, served models hundreds of them.
+ENGINE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
 # The four below are OpenTelemetry's recommended boundaries.
 TOKEN_BUCKETS = tuple(4.0**n for n in range(14))
 DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -201,6 +204,20 @@ EXT_PROC_SECONDS = Metric(
     "signalbox_ext_proc_seconds",
     "Time Envoy waited for one decision: transport, queueing and the decision itself.",
     buckets=DECISION_BUCKETS,
+)
+
+ENGINE_ANSWERS = Metric(
+    "counter",
+    "signalbox_engine_answers_total",
+    "Requests an engine was asked about, by what came of it.",
+    ("engine", "outcome"),
+)
+ENGINE_SECONDS = Metric(
+    "histogram",
+    "signalbox_engine_seconds",
+    "Time until an engine's answer was there, waiting included; of a late one, until it was given up.",
+    ("engine",),
+    ENGINE_BUCKETS,
 )
 
 # ---------------------------------------------------------------- attempts at providers
@@ -383,6 +400,8 @@ METRICS: tuple[Metric, ...] = (
     UNDECIDED,
     DECIDE_SECONDS,
     EXT_PROC_SECONDS,
+    ENGINE_ANSWERS,
+    ENGINE_SECONDS,
     ATTEMPTS,
     FALLBACKS,
     CIRCUIT_STATE,
@@ -443,6 +462,10 @@ LOG_FIELDS: dict[str, str] = {
     "ext_proc_us": "the time Envoy waited for it",
     "prompt_tokens": "Signalbox's estimate of the prompt",
     "complexity": "surface complexity of the request, 0 to 1",
+    "engine": "engine that was asked",
+    "engine_outcome": "what came of it",
+    "engine_us": "the time until its answer was there, or was given up",
+    "score": "the score it gave, 0 to 1",
     "input_tokens": "prompt tokens the provider reported",
     "cached_tokens": "of these, tokens from the provider's cache",
     "output_tokens": "completion tokens the provider reported",

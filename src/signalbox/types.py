@@ -77,7 +77,10 @@ class Reason(StrEnum):
     COMPLEXITY = "complexity"  # the router's complexity threshold decided
     DEFAULT = "default"  # nothing in the router had an opinion: its default task or models
     UNKNOWN_MODEL = "unknown_model"  # the policy's unknown_model rule took a name nobody knows
-    ENGINE_FAILED = "engine_failed"  # an engine raised or was late; the default was used
+    ENGINE = "engine"  # the router's engine decided
+    ENGINE_UNSURE = "engine_unsure"  # it would not say: the named next step was taken
+    ENGINE_LATE = "engine_late"  # it had no answer by its deadline: likewise
+    ENGINE_FAILED = "engine_failed"  # it, a rule or the complexity could not be had: likewise
     AFFINITY = "affinity"  # the session's model, kept
     REPINNED = "repinned"  # the session's model cannot serve this: another one, from now on
     ROLLOUT = "rollout"  # the session is not part of the router's rollout
@@ -307,6 +310,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is kept of an engine's answer.
+
+    outcome, detail: the answer's, or why it decided nothing after all. microseconds: until there was an answer.
+    score: of the label that was chosen, or the chance that the strong tier is needed; None if there was none.
+    threshold: what that chance was held against.
+    """
+
+    engine: str
+    outcome: EngineOutcome
+    detail: str = ""
+    microseconds: int = 0
+    score: float | None = None
+    threshold: float | None = None
+
+
+_NO_ANSWERS: Mapping[str, Answer] = {}
+_NO_CUTS: Mapping[str, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
 class Signals:
     """What the world tells: the clock, the dice and whoever measured something.
 
@@ -314,6 +338,7 @@ class Signals:
     dice: a number in [0, 1) for choices by chance. world: the newest snapshot.
     session_key: hash under which the session is pinned; empty without affinity. pin: the session's, if it has one.
     spent: budgets found spent just now. store: what was wrong with the store, if it was asked in vain.
+    answers: of engines, by name. cuts: router -> threshold that makes its target share, as it stands.
     """
 
     decision_id: str
@@ -325,6 +350,8 @@ class Signals:
     pin: Pin | None = None
     spent: frozenset[str] = frozenset()
     store: str = ""
+    answers: Mapping[str, Answer] = field(default_factory=lambda: _NO_ANSWERS)
+    cuts: Mapping[str, float] = field(default_factory=lambda: _NO_CUTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,3 +412,4 @@ class Decision:
     spent: str = ""  # name of the budget that was found spent
     shadow: tuple[str, str] | None = None  # route and model the router's shadow would have taken
     explored: bool = False  # the first candidate stands there to be measured
+    judged: Judgement | None = None  # what the router's engine said, if it was asked

@@ -9,7 +9,7 @@ import pytest
 
 from signalbox import telemetry
 from signalbox.collector.live.rollout import RollbackReason
-from signalbox.types import PinOutcome, Reason
+from signalbox.types import EngineOutcome, PinOutcome, Reason
 from signalbox.world import CircuitState
 
 TEXT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
@@ -49,7 +49,7 @@ def test_a_metric_follows_the_naming_rules(metric):
                                     telemetry.ReloadOutcome, telemetry.WorkerState, telemetry.AccessLog, CircuitState,
                                     RollbackReason, telemetry.SourceOutcome, PinOutcome,
                                     telemetry.FeedbackVerdict, telemetry.JournalOutcome, telemetry.PushOutcome,
-                                    telemetry.StoreFault, telemetry.Event])  # fmt: skip
+                                    telemetry.StoreFault, telemetry.Event, EngineOutcome])  # fmt: skip
 def test_every_value_of_a_label_is_documented(values):
     assert {value for value in values if f"`{value}`" not in TEXT} == set()
 

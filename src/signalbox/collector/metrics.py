@@ -101,6 +101,8 @@ class Metrics:
         self._world_age = made[telemetry.WORLD_AGE.name]
         self._decide_seconds = made[telemetry.DECIDE_SECONDS.name]
         self._ext_proc_seconds = made[telemetry.EXT_PROC_SECONDS.name]
+        self._engine_answers = family(telemetry.ENGINE_ANSWERS)
+        self._engine_seconds = family(telemetry.ENGINE_SECONDS)
         self._token_usage = family(telemetry.TOKEN_USAGE)
         self._request_duration = family(telemetry.REQUEST_DURATION)
         self._time_to_first_token = family(telemetry.TIME_TO_FIRST_TOKEN)
@@ -230,6 +232,9 @@ class Metrics:
         if verdict.error:
             self._refusals.at(labels.error, labels.endpoint).inc()
             return
+        if labels.engine:
+            self._engine_answers.at(labels.engine, labels.engine_outcome).inc()
+            self._engine_seconds.at(labels.engine).observe(verdict.engine_us / 1e6)
         self._decisions.at(labels.router, labels.route, labels.reason, labels.endpoint).inc()
         tried = verdict.chain[: record.attempts]
         for left, taken in pairwise(tried):

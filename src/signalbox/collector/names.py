@@ -11,11 +11,12 @@ from signalbox.collector.records import RequestRecord
 from signalbox.policy.schema import Policy
 from signalbox.record import Record, Target
 from signalbox.telemetry import OPERATION_BY_ENDPOINT, OTHER
-from signalbox.types import Endpoint, Privacy, Reason, Refusal
+from signalbox.types import Endpoint, EngineOutcome, Privacy, Reason, Refusal
 
 _ENDPOINTS = frozenset(Endpoint)
 _REASONS = frozenset(Reason)
 _REFUSALS = frozenset(Refusal)
+_ENGINE_OUTCOMES = frozenset(EngineOutcome)
 _PRIVACY = frozenset(Privacy)
 _STATUSES = frozenset(status.value for status in HTTPStatus)
 _NO_VERDICT = Record(id="")
@@ -36,6 +37,8 @@ class Labels:
     privacy: str
     provider: str
     model: str
+    engine: str = ""
+    engine_outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Names:
     routers: frozenset[str] = frozenset()
     routes: frozenset[str] = frozenset()
     rules: frozenset[str] = frozenset()
+    engines: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, policy: Policy) -> Names:
@@ -58,6 +62,7 @@ class Names:
             routers=frozenset(routers),
             routes=frozenset((*tasks, *routers, *policy.models, *policy.aliases)),
             rules=frozenset(_rule_names(policy)),
+            engines=frozenset(policy.engines),
         )
 
     def __or__(self, other: Names) -> Names:
@@ -67,6 +72,7 @@ class Names:
             self.routers | other.routers,
             self.routes | other.routes,
             self.rules | other.rules,
+            self.engines | other.engines,
         )
 
     def labels(self, record: RequestRecord) -> Labels:
@@ -86,6 +92,8 @@ class Names:
             privacy=close(verdict.privacy, _PRIVACY),
             provider=provider,
             model=model,
+            engine=close(verdict.engine, self.engines),
+            engine_outcome=close(verdict.engine_outcome, _ENGINE_OUTCOMES),
         )
 
     def target(self, target: Target | None) -> tuple[str, str]:

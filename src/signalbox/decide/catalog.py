@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 from signalbox.decide.affinity import Sessions, compile_sessions
 from signalbox.decide.budgets import Limit, compile_limits
+from signalbox.decide.filters import Demands
 from signalbox.decide.headers import HeaderPairs, local_only_pairs
+from signalbox.decide.judge import REASONS, CompiledJudge, compile_judge
 from signalbox.decide.pools import Pool, make_pool, pick
 from signalbox.decide.rollout import CompiledRollout, compile_rollout
 from signalbox.decide.rules import RuleBook, compile_rules
 from signalbox.decide.trace import Trace
 from signalbox.errors import RouterError
 from signalbox.policy.schema import Policy, Router, Rule
-from signalbox.types import Candidate, Case, Reason
+from signalbox.types import Candidate, Case, Judgement, Reason
 
 
 class Choice(NamedTuple):
@@ -25,6 +27,7 @@ class Choice(NamedTuple):
     pool: Pool
     reason: Reason
     rule: str = ""
+    judged: Judgement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class ComplexityStep:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRouter:
-    """A router: rules first, then complexity, then the default.
+    """A router: rules first, then its engine, then complexity, then the default.
 
     homes: model -> the pool it is in, the default one if it is in several; for sessions that keep their model.
     """
@@ -63,6 +66,17 @@ class CompiledRouter:
     limits: tuple[Limit, ...] = ()
     rollout: CompiledRollout | None = None
     shadow: str | None = None
+    judge: CompiledJudge | None = None
+
+    def asks(self, case: Case, demands: Demands) -> CompiledJudge | None:
+        """Return the judge whose engine `choose` wants an answer of; None if it can do without."""
+        judge = self.judge
+        if judge is None or not judge.matters(case, demands):
+            return None
+        try:
+            return judge if self.rules.first_match(case, None) is None else None
+        except Exception:  # noqa: BLE001 - `choose` meets the same, counts it and takes the default
+            return None
 
     def choose(self, case: Case, trace: Trace | None) -> Choice:
         """Return the pool for this request and why. Never raises: what fails leads to the default."""
@@ -71,6 +85,10 @@ class CompiledRouter:
                 rule = self.rules.first_match(case, trace)
                 if rule is not None:
                     return Choice(rule.pool, Reason.RULE, rule.name)
+            answer = None if self.judge is None else case.signals.answers.get(self.judge.engine)
+            if self.judge is not None and answer is not None:
+                pool, judged = self.judge.judge(answer, case, trace)
+                return Choice(pool or self._without_answer(case, trace), REASONS[judged.outcome], judged=judged)
             if self.complexity is not None:
                 return Choice(self.complexity.choose(case, trace), Reason.COMPLEXITY)
         except Exception as failure:  # noqa: BLE001 - counted by its reason; costs quality, never the request
@@ -78,6 +96,12 @@ class CompiledRouter:
                 trace["engine_failed"] = type(failure).__name__
             return Choice(self.default, Reason.ENGINE_FAILED)
         return Choice(self.default, Reason.DEFAULT)
+
+    def _without_answer(self, case: Case, trace: Trace | None) -> Pool:
+        """Return the step after an engine that did not decide: the named one, the complexity's, the default."""
+        if self.judge is not None and self.judge.otherwise is not None:
+            return self.judge.otherwise
+        return self.default if self.complexity is None else self.complexity.choose(case, trace)
 
 
 def compile_router(name: str, router: Router, policy: Policy, candidates: Mapping[str, Candidate]) -> CompiledRouter:
@@ -128,4 +152,5 @@ def compile_router(name: str, router: Router, policy: Policy, candidates: Mappin
         limits=compile_limits(f"router/{name}", router.budget),
         rollout=compile_rollout(name, rollout, otherwise),
         shadow=router.shadow,
+        judge=compile_judge(name, router, tasks),
     )

@@ -8,12 +8,13 @@ from signalbox.decide.affinity import is_bound, is_tool_loop
 from signalbox.decide.budgets import WhenSpent
 from signalbox.decide.catalog import CompiledRouter
 from signalbox.decide.filters import FILTERS, Demands
+from signalbox.decide.judge import CompiledJudge
 from signalbox.decide.pools import Pool, make_pool
 from signalbox.decide.resolve import Target
 from signalbox.decide.rollout import IN, OUT
 from signalbox.decide.split import Split
 from signalbox.decide.trace import Trace
-from signalbox.types import Candidate, Case, PinOutcome, Reason
+from signalbox.types import Candidate, Case, Judgement, PinOutcome, Reason
 from signalbox.world import UNKNOWN_MODEL, CircuitState
 
 
@@ -32,6 +33,7 @@ class Course(NamedTuple):
     pinned: Candidate | None = None
     may_leave: bool = False
     expected_turns: int = 1
+    judged: Judgement | None = None
 
     def with_pin(self, pin: PinOutcome, reason: Reason) -> Course:
         return Course(self.pool, reason, self.rule, self.rollout, pin, self.pinned, self.may_leave, self.expected_turns)
@@ -77,15 +79,40 @@ def _through(
                 home = router.homes[pin.model]
                 if sessions.mode == "strict" or is_tool_loop(case) or is_bound(case.request):
                     return Course(home, Reason.AFFINITY, rollout=side, pin=PinOutcome.KEPT, pinned=pinned)
-                choice = router.choose(case, trace)
+                pool, reason, rule, judged = router.choose(case, trace)
                 return Course(
-                    *choice, side, PinOutcome.KEPT, pinned, may_leave=True, expected_turns=sessions.expected_turns
+                    pool,
+                    reason,
+                    rule,
+                    side,
+                    PinOutcome.KEPT,
+                    pinned,
+                    may_leave=True,
+                    expected_turns=sessions.expected_turns,
+                    judged=judged,
                 )
             outcome = PinOutcome.MOVED
-    pool, reason, rule = router.choose(case, trace)
+    pool, reason, rule, judged = router.choose(case, trace)
     if outcome is PinOutcome.MOVED:
         reason = Reason.REPINNED
-    return Course(pool, reason, rule, side or (IN if router.rollout is not None else ""), outcome)
+    return Course(pool, reason, rule, side or (IN if router.rollout is not None else ""), outcome, judged=judged)
+
+
+def asks(router: CompiledRouter, case: Case, demands: Demands) -> CompiledJudge | None:
+    """Return the judge whose engine has to be asked before a course is taken; None if nothing hangs on it.
+
+    An engine has no say in where a session that is out of the rollout goes, nor in one that keeps its model.
+    """
+    if router.judge is None:
+        return None
+    if router.rollout is not None and router.rollout.side(case.signals) == OUT:
+        return None
+    sessions, pin = router.sessions, case.signals.pin
+    if sessions is not None and case.signals.session_key and pin is not None:
+        stays = sessions.mode == "strict" or is_tool_loop(case) or is_bound(case.request)
+        if stays and _able(router, pin.model, case, demands) is not None:
+            return None
+    return router.asks(case, demands)
 
 
 def _able(router: CompiledRouter, model: str, case: Case, demands: Demands) -> Candidate | None:

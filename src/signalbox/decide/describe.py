@@ -31,6 +31,16 @@ def describe(decision: Decision) -> Trace:
         told["shadow"] = {"route": decision.shadow[0], "model": decision.shadow[1]}
     if decision.explored:
         told["explored"] = True
+    judged = decision.judged
+    if judged is not None:
+        told["engine"] = {
+            "name": judged.engine,
+            "outcome": judged.outcome.value,
+            "detail": judged.detail,
+            "microseconds": judged.microseconds,
+            "score": judged.score,
+            "threshold": judged.threshold,
+        }
     if decision.holds:
         told["holds"] = [{"budget": hold.budget, "amount": hold.amount} for hold in decision.holds]
     return told

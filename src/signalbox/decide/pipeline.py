@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from signalbox.decide import budgets
+from signalbox.decide import course as courses
 from signalbox.decide.affinity import Session, is_bound, pays_to_leave
 from signalbox.decide.budgets import Budgets, Limit, WhenSpent
 from signalbox.decide.catalog import CompiledRouter
@@ -17,6 +18,7 @@ from signalbox.decide.course import Course, take_course
 from signalbox.decide.describe import describe, describe_features, describe_ranking
 from signalbox.decide.filters import FILTERS, MAX_ATTEMPTS, Demands, read_demands
 from signalbox.decide.headers import HeaderPairs, local_only_pairs, matching_header
+from signalbox.decide.judge import CompiledJudge
 from signalbox.decide.members import OWN_MEMBERS
 from signalbox.decide.pools import NO_PRICES, Pool
 from signalbox.decide.rank import (
@@ -60,6 +62,7 @@ class Pipeline:
     dearest: Price | None = None
     counters: Mapping[str, Counter] = field(default_factory=dict)
     drops: frozenset[str] = OWN_MEMBERS
+    has_judges: bool = False
 
     @classmethod
     def compile(cls, policy: Policy, prices: Mapping[str, Price] = NO_PRICES) -> Pipeline:
@@ -76,6 +79,7 @@ class Pipeline:
             limits=budgets.compile_limits("all", policy.budget),
             dearest=budgets.dearest(resolver.candidates.values()),
             counters=compile_counters(policy),
+            has_judges=any(router.judge is not None for router in resolver.routers.values()),
         )
 
     @property
@@ -93,6 +97,26 @@ class Pipeline:
         if not isinstance(target, CompiledRouter) or target.sessions is None:
             return None
         return target.sessions.of(request)
+
+    def asks(self, case: Case) -> CompiledJudge | None:
+        """Return the judge whose engine has to be asked before `decide`; None if the decision needs no answer.
+
+        Then `case.signals.answers` should have one, whatever its outcome; without, the router's next step decides.
+        """
+        if not self.has_judges:
+            return None
+        try:
+            target, _ = self.resolver.resolve(case.request)
+            if not isinstance(target, CompiledRouter) or target.judge is None:
+                return None
+            keys = Budgets(self.limits + target.limits, self.dearest).keys(case)
+            if budgets.ruling(keys, case) is not None:
+                return None
+            header = matching_header(case.request.headers, target.local_only)
+            privacy = Privacy.ANY if header is None else Privacy.LOCAL
+            return courses.asks(target, case, read_demands(case, privacy, Counts(case, self.counters)))
+        except RequestError:
+            return None  # `decide` refuses it in a moment, with the reason
 
     def decide(self, case: Case) -> Decision:
         """Return where the request goes. Same case, same decision.
@@ -169,6 +193,7 @@ class Pipeline:
             spent="" if spent is None else spent[1],
             shadow=None if router is None or router.shadow is None else self._shadow(router.shadow, case, demands),
             explored=explored,
+            judged=course.judged,
         )
 
     def _order(

@@ -5,6 +5,7 @@
     an alias                    what it stands for
     a captured name             the first router with a matching pattern
     a model                     that model and its fallbacks
+    router-NAME-THRESHOLD       the router of that name, or the first that asks an engine of it, with that threshold
     anything else               the `unknown_model` rule, or 404 with the nearest names
 
 Names are looked up once, when the policy is compiled. What a router or an alias then names is always a
@@ -18,7 +19,7 @@ import fnmatch
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from signalbox.decide.catalog import CompiledRouter, compile_router
@@ -35,6 +36,10 @@ ROUTING_PREFERENCES = ("balanced", "budget", "quality")
 
 MAX_NAME_CHARS = 256  # no name a policy can hold is longer; what is longer is matched against nothing
 MAX_SHOWN_CHARS = 64
+THRESHOLD_NAME = re.compile(
+    r"router-(?P<name>[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127})-(?P<threshold>[01](?:\.[0-9]{1,20})?)"
+)
+"""How RouteLLM's clients name a router and its threshold: `router-mf-0.11593`."""
 NEAREST_NAMES = 3
 
 Target = CompiledRouter | Pool | Split
@@ -52,6 +57,7 @@ class Resolver:
     unknown: Target | None
     routers: Mapping[str, CompiledRouter]
     candidates: Mapping[str, Candidate]
+    tiered: Mapping[str, CompiledRouter]  # of two tiers: by their own names, and by those of their engines
 
     def resolve(self, request: ParsedRequest) -> tuple[Target, bool]:
         """Return what the request's model stands for, and whether the unknown_model rule took it.
@@ -72,9 +78,22 @@ class Resolver:
         target = self._captured(name)
         if target is not None:
             return target, False
+        thresholded = self._with_threshold(name)
+        if thresholded is not None:
+            return thresholded, False
         if self.unknown is not None:
             return self.unknown, True
         raise self._not_found("model", name)
+
+    def _with_threshold(self, name: str) -> CompiledRouter | None:
+        """Return the router that a name in RouteLLM's form means, with the threshold in it; None for another name."""
+        found = THRESHOLD_NAME.fullmatch(name)
+        if found is None:
+            return None
+        router, threshold = self.tiered.get(found["name"]), float(found["threshold"])
+        if router is None or router.judge is None or threshold > 1.0:
+            return None
+        return replace(router, judge=replace(router.judge, threshold=threshold, target_share=None))
 
     def _resolve_embeddings(self, name: str) -> tuple[Target, bool]:
         """Vectors of two models cannot be compared, so no router may choose between them."""
@@ -173,7 +192,17 @@ def compile_resolver(policy: Policy, prices: Mapping[str, Price] = NO_PRICES) ->
         unknown=unknown,
         routers=routers,
         candidates=candidates,
+        tiered=_tiered(routers),
     )
+
+
+def _tiered(routers: Mapping[str, CompiledRouter]) -> dict[str, CompiledRouter]:
+    found: dict[str, CompiledRouter] = {}
+    tiered = {name: router for name, router in routers.items() if router.judge is not None and router.judge.strong}
+    for router in tiered.values():
+        if router.judge is not None:
+            found.setdefault(router.judge.engine, router)
+    return found | tiered
 
 
 def _direct_targets(

@@ -26,7 +26,9 @@ from signalbox.policy.schema import Gateway, Policy
 CONNECTION_BUFFER_BYTES = 1024 * 1024  # per connection; the buffer filter raises it for a stream that needs more
 UPLOAD_SECONDS = 30  # without a limit a half-sent body would wait forever
 REQUEST_HEADERS_SECONDS = 10
-DECISION_SECONDS = 0.3  # two attempts at a decision fit in; the worker answers long before
+DECISION_SECONDS = (
+    0.3  # beside the engine's deadline; two attempts at a decision fit in; the worker answers long before
+)
 MORE_TIME_SECONDS = 3  # how far a worker may extend its own time
 INFLATE_RATIO = 100  # a body that grows more is not a prompt
 ROUTE_HEADER = "x-model-router-selected-route"
@@ -182,7 +184,7 @@ def _ext_proc(policy: Policy, keep: Policy | None) -> Resource:
         **({"forward_rules": {"allowed_headers": {"patterns": [{"exact": "content-type"}]}}} if by_header else {}),
         failure_mode_allow=False,
         status_on_error={"code": "ServiceUnavailable"},
-        message_timeout=f"{DECISION_SECONDS}s",
+        message_timeout=f"{decision_seconds(policy, keep):g}s",
         max_message_timeout=f"{MORE_TIME_SECONDS}s",
         grpc_service={
             "envoy_grpc": {"cluster_name": WORKERS_CLUSTER},
@@ -202,6 +204,17 @@ def _ext_proc(policy: Policy, keep: Policy | None) -> Resource:
             },
         },
     )
+
+
+def decision_seconds(policy: Policy, keep: Policy | None = None) -> float:
+    """How long Envoy waits for a decision: what one takes, and as long as the slowest engine may."""
+    judges = [
+        each.engines[judge.name]
+        for each in (policy, *([keep] if keep is not None else []))
+        for router in each.routers.values()
+        if (judge := router.judge) is not None
+    ]
+    return DECISION_SECONDS + max((engine.deadline_ms for engine in judges), default=0.0) / 1000
 
 
 def _mutation_rules(by_header: bool) -> Resource:

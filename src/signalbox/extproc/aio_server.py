@@ -17,7 +17,7 @@ import grpc.aio
 from signalbox.errors import SetupError
 from signalbox.extproc import address as addresses
 from signalbox.extproc import health
-from signalbox.extproc.exchange import Conversation, Exchange
+from signalbox.extproc.exchange import Conversation, Exchange, Waiting
 from signalbox.extproc.stopping import StopTimes
 
 _CHECK_SERVICE, _CHECK_NAME = health.CHECK_METHOD[1:].split("/")
@@ -107,8 +107,12 @@ class AioServer:
                 context.set_code(grpc.StatusCode.INVALID_ARGUMENT)
                 context.set_details("the call ended before its message")
                 return
-            answer, conversation = self._exchange.answer(message, conversation)
-            await context.write(answer)
+            reply = self._exchange.answer(message, conversation)
+            if reply.waiting is not None:
+                await _engine(reply.waiting)
+                reply = reply.waiting.finish()
+            conversation = reply.conversation
+            await context.write(reply.message)
             if conversation is None:
                 return
 
@@ -118,3 +122,16 @@ class AioServer:
         if answer is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")  # raises
         return answer
+
+
+async def _engine(waiting: Waiting) -> None:
+    """Return when the engine has answered, or its deadline is over."""
+    loop, answered = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(answered.set)
+
+    waiting.when_done(wake)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(answered.wait(), max(0.0, waiting.deadline - time.monotonic()))

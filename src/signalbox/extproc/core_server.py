@@ -4,12 +4,17 @@
     message   -> answer it; the last answer goes out together with the status
     ended     -> forget the call
 
+A message that waits for an engine is a fourth: the engine's thread starts a batch without operations on its call, which
+does nothing but come back here, and the answer goes out. One that does not come by its deadline is not waited for.
+
 `grpc._cython.cygrpc` is private to grpcio, so its version is pinned, its shape is checked when this module
 is imported, and `aio_server` does the same over the public API.
 """
 
 from __future__ import annotations
 
+import heapq
+import threading
 import time
 from importlib.metadata import version
 from types import ModuleType
@@ -20,7 +25,7 @@ from grpc._cython import cygrpc
 from signalbox.errors import SetupError
 from signalbox.extproc import address as addresses
 from signalbox.extproc import health
-from signalbox.extproc.exchange import Conversation, Exchange
+from signalbox.extproc.exchange import Conversation, Exchange, Reply, Waiting
 from signalbox.extproc.stopping import StopTimes
 
 PINNED_GRPCIO = "1.85.1"
@@ -81,7 +86,7 @@ _CHECK = health.CHECK_METHOD.encode()
 class _Rpc:
     """One call under way, and the tag of its batches: grpc hands it back, which keeps the call alive."""
 
-    __slots__ = ("begun", "call", "conversation", "ending", "method")  # one is made per request
+    __slots__ = ("begun", "call", "conversation", "ending", "method", "waiting")  # one is made per request
 
     def __init__(self, call: Any, method: bytes) -> None:
         self.call = call
@@ -89,6 +94,16 @@ class _Rpc:
         self.begun = False  # initial metadata was sent
         self.ending = False  # status was sent: the next event is the last
         self.conversation: Conversation | None = None
+        self.waiting: Waiting | None = None
+
+
+class _Wake:
+    """Tag of a batch that does nothing: the engine of a call has answered."""
+
+    __slots__ = ("rpc",)
+
+    def __init__(self, rpc: _Rpc) -> None:
+        self.rpc = rpc
 
 
 class CoreServer:
@@ -97,6 +112,10 @@ class CoreServer:
     def __init__(self, exchange: Exchange, *, max_message_bytes: int) -> None:
         self._exchange = exchange
         self._stop = StopTimes()
+        self._deadlines: list[tuple[float, int, _Rpc]] = []  # a heap of calls that wait for engines
+        self._waits = 0
+        self._waking = threading.Lock()
+        self._queue_open = True  # under `_waking`: grpc aborts the process for a batch after the queue's shutdown
         self._queue = cygrpc.CompletionQueue()
         self._server = cygrpc.Server(
             (
@@ -132,20 +151,22 @@ class CoreServer:
         """Handle events until no more calls are to be accepted."""
         stop = self._stop
         while time.monotonic() < stop.accept_until:
-            event = self._queue.poll(deadline=time.time() + _POLL_SECONDS)
+            event = self._next_event()
             tag = event.tag
             if tag is _ACCEPT:
                 self._server.request_call(self._queue, self._queue, _ACCEPT)
                 self._accept(event)
             elif tag is not None:  # None: nothing happened within the poll
                 self._advance(tag, event)
+            if self._deadlines:
+                self._expire()
 
     def _shut_down(self) -> None:
         """Finish what runs, cancel what does not finish in time, and leave the queue empty."""
         self._server.shutdown(self._queue, _STOPPED)
         cancelled = False
         while True:
-            event = self._queue.poll(deadline=time.time() + _POLL_SECONDS)
+            event = self._next_event()
             tag = event.tag
             if tag is _STOPPED:
                 break
@@ -154,9 +175,13 @@ class CoreServer:
                     self._accept(event)
             elif tag is not None:
                 self._advance(tag, event)
+            if self._deadlines:
+                self._expire()
             if not cancelled and time.monotonic() >= self._stop.cancel_at:
                 self._server.cancel_all_calls()
                 cancelled = True
+        with self._waking:
+            self._queue_open = False
         self._queue.shutdown()
         while self._queue.poll().completion_type != cygrpc.CompletionType.queue_shutdown:
             pass
@@ -169,7 +194,18 @@ class CoreServer:
         else:
             self._end(rpc, cygrpc.StatusCode.unimplemented, b"unknown method")
 
-    def _advance(self, rpc: _Rpc, event: Any) -> None:
+    def _next_event(self) -> Any:
+        """Return what happens next; nothing, once the poll or the first deadline is over."""
+        wait_seconds = _POLL_SECONDS
+        if self._deadlines:
+            wait_seconds = min(wait_seconds, max(0.0, self._deadlines[0][0] - time.monotonic()))
+        return self._queue.poll(deadline=time.time() + wait_seconds)
+
+    def _advance(self, tag: _Rpc | _Wake, event: Any) -> None:
+        if isinstance(tag, _Wake):
+            self._resume(tag.rpc)
+            return
+        rpc = tag
         if rpc.ending:
             return
         message = event.batch_operations[-1].message()
@@ -177,12 +213,7 @@ class CoreServer:
             # The peer went away, or ended without a message. Never OK: to Envoy that would mean "go on".
             self._end(rpc, cygrpc.StatusCode.invalid_argument, b"the call ended before its message")
         elif rpc.method == _PROCESS:
-            reply = self._exchange.answer(message, rpc.conversation)
-            rpc.conversation = reply.conversation
-            if reply.conversation is None:
-                self._end(rpc, cygrpc.StatusCode.ok, b"", reply.message)
-            else:
-                self._converse(rpc, reply.message)
+            self._deliver(rpc, self._exchange.answer(message, rpc.conversation))
         else:
             serving = self._exchange.ready and not self._stop.draining
             answer = health.check(message, serving=serving)
@@ -190,6 +221,36 @@ class CoreServer:
                 self._end(rpc, cygrpc.StatusCode.not_found, b"unknown service")
             else:
                 self._end(rpc, cygrpc.StatusCode.ok, b"", answer)
+
+    def _deliver(self, rpc: _Rpc, reply: Reply) -> None:
+        rpc.conversation = reply.conversation
+        if reply.waiting is not None:
+            rpc.waiting = reply.waiting
+            self._waits += 1  # between equal deadlines the first asked is the first answered
+            heapq.heappush(self._deadlines, (reply.waiting.deadline, self._waits, rpc))
+            reply.waiting.when_done(lambda: self._wake(rpc))
+        elif reply.conversation is None:
+            self._end(rpc, cygrpc.StatusCode.ok, b"", reply.message)
+        else:
+            self._converse(rpc, reply.message)
+
+    def _wake(self, rpc: _Rpc) -> None:
+        """Have the loop resume a call. Called from an engine's thread."""
+        with self._waking:
+            if self._queue_open:
+                rpc.call.start_server_batch((), _Wake(rpc))
+
+    def _resume(self, rpc: _Rpc) -> None:
+        waiting, rpc.waiting = rpc.waiting, None
+        if waiting is not None:  # else it was late, and has been answered
+            self._deliver(rpc, waiting.finish())
+
+    def _expire(self) -> None:
+        """Answer the calls whose engines are late, and forget those that were answered in time."""
+        deadlines = self._deadlines
+        now = time.monotonic()
+        while deadlines and (deadlines[0][0] <= now or deadlines[0][2].waiting is None):
+            self._resume(heapq.heappop(deadlines)[2])
 
     def _converse(self, rpc: _Rpc, answer: bytes) -> None:
         """Send an answer and wait for the next message."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from signalbox.decide.pipeline import Pipeline
 from signalbox.extproc.last_pins import LastPins
@@ -20,6 +21,13 @@ from signalbox.types import Case, Decision, Features, ParsedRequest, PinOutcome,
 from signalbox.world import NOTHING_KNOWN, Pin, Snapshot
 
 MAX_ROUNDS = 8  # one for the session and one for each limit of a policy; the rest stays unheld
+
+
+class Begun(NamedTuple):
+    """A case to be decided. ttl_seconds: how long a pin of its session lives; None: the store has no part in it."""
+
+    case: Case
+    ttl_seconds: int | None
 
 
 def nothing_known() -> Snapshot:
@@ -34,6 +42,11 @@ class Edge:
         self._world = world
         self._last_pins = LastPins()
 
+    @property
+    def store(self) -> Store | None:
+        """For the serving thread alone."""
+        return self._store
+
     def decide(
         self, pipeline: Pipeline, request: ParsedRequest, features: Features, signals: Signals
     ) -> tuple[Decision, Case]:
@@ -42,13 +55,23 @@ class Edge:
         signals: what the caller knows; the world, the session's pin and spent budgets are filled in here.
         Raises RequestError as `Pipeline.decide` does.
         """
+        return self.settle(pipeline, self.begin(pipeline, request, features, signals))
+
+    def begin(self, pipeline: Pipeline, request: ParsedRequest, features: Features, signals: Signals) -> Begun:
+        """Return the case with all that is known before a decision: the first half of `decide`."""
         store = self._store
         if store is None or not pipeline.needs_store:
-            case = Case(request, features, _seeing(signals, self._world()))
-            return pipeline.decide(case), case
+            return Begun(Case(request, features, _seeing(signals, self._world())), None)
         signals, ttl_seconds = self._with_pin(store, pipeline, request, signals)
-        case = Case(request, features, signals)
+        return Begun(Case(request, features, signals), ttl_seconds)
+
+    def settle(self, pipeline: Pipeline, begun: Begun) -> tuple[Decision, Case]:
+        """Decide, and claim what the decision needs: the second half."""
+        case, ttl_seconds = begun
+        store = self._store
         decision = pipeline.decide(case)
+        if store is None or ttl_seconds is None:
+            return decision, case
         for _ in range(MAX_ROUNDS):
             if case.signals.store:
                 break

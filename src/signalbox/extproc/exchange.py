@@ -9,19 +9,26 @@ Two conversations are served, and Envoy's first message says which:
     headers, then body        -> continue, then decision as headers and body (mode cluster_header)
 
 A policy is taken once, at the first message, and kept until the RPC is over.
+
+Where a router asks an engine, the answer takes milliseconds, and nobody waits for it here: the reply is then a
+`Waiting`, to be finished when the engine has answered or its time is over.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
+from signalbox.decide.judge import CompiledJudge
+from signalbox.engines.base import Question
+from signalbox.engines.desk import Done, Ticket
+from signalbox.engines.open import Engines
 from signalbox.errors import RequestError
 from signalbox.extproc import mutate
-from signalbox.extproc.edge import Edge
+from signalbox.extproc.edge import Begun, Edge
 from signalbox.extproc.faults import FaultLog
 from signalbox.extproc.parse import EnvoyMessage, Facts, Phase, find_endpoint, parse_request, read_message
 from signalbox.features.extract import extract
@@ -45,6 +52,7 @@ class Serving:
     stream_usage: bool  # ask providers for token usage in streams
     edge: Edge
     journal: bool = False  # tell the collector the features too
+    engines: Engines | None = None  # that the policy's routers ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +64,40 @@ class Conversation:
 
 
 class Reply(NamedTuple):
-    """Bytes of a ProcessingResponse. `conversation` goes with the RPC's next message; None ends the RPC."""
+    """Bytes of a ProcessingResponse. `conversation` goes with the RPC's next message; None ends the RPC.
+
+    waiting: there are no bytes yet; they are the message of `waiting.finish()`.
+    """
 
     message: bytes
     conversation: Conversation | None = None
+    waiting: Waiting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request whose engine has not answered yet. `finish` is for the thread that got it, once."""
+
+    exchange: Exchange
+    serving: Serving
+    judge: CompiledJudge
+    ticket: Ticket
+    begun: Begun
+    by_headers: bool
+    decide_us: int  # spent before the engine was asked
+
+    @property
+    def deadline(self) -> float:
+        """`time.monotonic()` seconds at which to finish, answer or not."""
+        return self.ticket.deadline
+
+    def when_done(self, call: Done) -> None:
+        """Have `call` made once there is an answer, on any thread; at once if there is one."""
+        self.ticket.when_done(call)
+
+    def finish(self) -> Reply:
+        """Return the reply, with the answer if there is one by now. Never raises."""
+        return self.exchange.finish(self)
 
 
 class Exchange:
@@ -82,14 +120,22 @@ class Exchange:
         stream_usage: bool = False,
         edge: Edge | None = None,
         journal: bool = False,
+        engines: Engines | None = None,
     ) -> None:
         """Decide with another policy from the next RPC on; RPCs under way keep theirs.
 
         sha256: hash of the policy's bytes, hex. stream_usage: the policy's `gateway.stream_usage`.
         edge: the world and the store; without one, decisions know neither. journal: the policy has one.
+        engines: of the policy, opened; those of the one before are closed once what they were asked is answered.
         """
         self._faults.forget()
-        self._serving = Serving(pipeline, sha256[:POLICY_DIGITS], stream_usage, edge or Edge(), journal)
+        before = self._serving
+        edge = edge or Edge()
+        if engines is not None:
+            engines.cuts.use(edge.store)
+        self._serving = Serving(pipeline, sha256[:POLICY_DIGITS], stream_usage, edge, journal, engines)
+        if before is not None and before.engines is not None and before.engines is not engines:
+            before.engines.close()
 
     def answer(self, message: bytes, conversation: Conversation | None = None) -> Reply:
         """Return the reply to one message of an RPC. Never raises.
@@ -117,30 +163,65 @@ class Exchange:
                 session=facts.headers.get(AFFINITY_HEADER) or decision_id,
                 dice=random(),
             )
-            decision, case = serving.edge.decide(serving.pipeline, request, extract(request), signals)
-            reply = _reply if conversation is None else _reply_by_headers
-            return Reply(reply(serving, decision, case, started_ns))
+            begun = serving.edge.begin(serving.pipeline, request, extract(request), signals)
+            by_headers = conversation is not None
+            judge = None if serving.engines is None else serving.pipeline.asks(begun.case)
+            if judge is not None and serving.engines is not None:
+                ticket = _ask(serving.engines, judge, begun.case)
+                before_us = _microseconds_since(started_ns)
+                waiting = Waiting(self, serving, judge, ticket, begun, by_headers, before_us)
+                return waiting.finish() if ticket.done else Reply(b"", None, waiting)
+            decision, case = serving.edge.settle(serving.pipeline, begun)
+            return Reply(_reply(serving, decision, case, started_ns, by_headers=by_headers))
         except RequestError as problem:
             refusal = problem
         except Exception as problem:  # noqa: BLE001  anything uncaught would be silence, which Envoy lets through
-            self._faults.report(problem, decision_id)
-            refusal = RequestError("the gateway could not decide", status=503, code=Refusal.INTERNAL)
+            refusal = self._defect(problem, decision_id)
         policy = serving.policy if serving is not None else ""
         return Reply(mutate.refused(refusal, decision_id=decision_id, endpoint=endpoint, policy=policy))
 
+    def finish(self, waiting: Waiting) -> Reply:
+        """Return the reply to a request that waited for an engine; a late one goes on without it. Never raises."""
+        started_ns = time.perf_counter_ns() - waiting.decide_us * 1000
+        serving, judge, begun = waiting.serving, waiting.judge, waiting.begun
+        signals = begun.case.signals
+        try:
+            engines = serving.engines
+            cut = None if engines is None or judge.target_share is None else engines.cuts.cut(judge.router)
+            signals = replace(
+                signals,
+                answers={judge.engine: waiting.ticket.take()},
+                cuts={} if cut is None else {judge.router: cut},
+            )
+            begun = begun._replace(case=replace(begun.case, signals=signals))
+            decision, case = serving.edge.settle(serving.pipeline, begun)
+            judged = decision.judged
+            if engines is not None and judged is not None and judged.score is not None:
+                engines.cuts.saw(judge.router, judged.score)
+            return Reply(_reply(serving, decision, case, started_ns, by_headers=waiting.by_headers))
+        except RequestError as problem:
+            refusal = problem
+        except Exception as problem:  # noqa: BLE001  as above
+            refusal = self._defect(problem, signals.decision_id)
+        endpoint = begun.case.request.endpoint.value
+        policy = serving.policy
+        return Reply(mutate.refused(refusal, decision_id=signals.decision_id, endpoint=endpoint, policy=policy))
 
-def _reply(serving: Serving, decision: Decision, case: Case, started_ns: int) -> bytes:
+    def _defect(self, problem: Exception, decision_id: str) -> RequestError:
+        self._faults.report(problem, decision_id)
+        return RequestError("the gateway could not decide", status=503, code=Refusal.INTERNAL)
+
+
+def _ask(engines: Engines, judge: CompiledJudge, case: Case) -> Ticket:
+    deadline = time.monotonic() + engines.deadline_seconds(judge.engine)
+    return engines.ask(judge.engine, Question(case.request, case.features, judge.routes, deadline))
+
+
+def _reply(serving: Serving, decision: Decision, case: Case, started_ns: int, *, by_headers: bool) -> bytes:
     edits = _edits(serving, case)
     decide_us = _microseconds_since(started_ns)
-    return mutate.decided(decision, case, edits, policy=serving.policy, decide_us=decide_us, journal=serving.journal)
-
-
-def _reply_by_headers(serving: Serving, decision: Decision, case: Case, started_ns: int) -> bytes:
-    edits = _edits(serving, case)
-    decide_us = _microseconds_since(started_ns)
-    return mutate.decided_by_headers(
-        decision, case, edits, policy=serving.policy, decide_us=decide_us, journal=serving.journal
-    )
+    write = mutate.decided_by_headers if by_headers else mutate.decided
+    return write(decision, case, edits, policy=serving.policy, decide_us=decide_us, journal=serving.journal)
 
 
 def _edits(serving: Serving, case: Case) -> tuple[Edit, ...]:

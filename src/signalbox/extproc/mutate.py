@@ -27,7 +27,7 @@ from signalbox.extproc.wire import (
 )
 from signalbox.features.journal import journal_features
 from signalbox.record import Record, Target, encode
-from signalbox.types import Candidate, Case, Decision, Edit, Features, TokenCount
+from signalbox.types import Candidate, Case, Decision, Edit, EngineOutcome, Features, Judgement, TokenCount
 
 NAMESPACE = "signalbox"
 MAX_SENTENCE_BYTES = 512
@@ -154,7 +154,7 @@ def record_of(
 
     journal: somebody keeps the features; they are a third of what is told, so they go only then.
     """
-    features, complexity = case.features, case.features.complexity
+    features, complexity, judged = case.features, case.features.complexity, decision.judged or _NOT_JUDGED
     return Record(
         id=decision.id,
         endpoint=case.request.endpoint.value,
@@ -181,9 +181,23 @@ def record_of(
         rollout=decision.rollout,
         shadow=decision.shadow,
         explored=decision.explored,
+        engine=judged.engine,
+        engine_outcome=judged.outcome.value if judged.engine else "",
+        engine_detail=judged.detail,
+        engine_us=judged.microseconds,
+        score=judged.score,
+        threshold=_finite(judged.threshold),
         world=case.signals.world.generation,
         features=journal_features(features) if journal else (),
     )
+
+
+_NOT_JUDGED = Judgement("", EngineOutcome.RESULT)
+
+
+def _finite(threshold: float | None) -> float | None:
+    # A target share of 0 is a threshold above every score, and JSON has no infinity.
+    return threshold if threshold is None or threshold <= 1.0 else None
 
 
 def _signed(count: TokenCount | None, features: Features) -> int:

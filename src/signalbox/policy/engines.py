@@ -90,6 +90,9 @@ class Engine(Section):
     max_tokens: int | None = Field(
         default=None, ge=64, le=32_768, description="Longest prompt it reads, in its own tokens. Default: its bundle's."
     )
+    reads: Literal["last_user", "conversation"] = Field(
+        default="last_user", description="What of a request it reads: the last user turn, or the user's part of all."
+    )
     strong_labels: tuple[Label, ...] = Field(
         default=(),
         description="Labels that ask for the strong model. Default: `strong`, else the first of three unnamed ones.",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from signalbox.errors import Problem
+from signalbox.bundles import Kind, open_bundle
+from signalbox.errors import BundleError, Problem
 from signalbox.policy.document import Document
 from signalbox.policy.references import mapping, sections
 from signalbox.policy.wording import Loc, quoted
@@ -18,9 +19,10 @@ _LIMIT_BYTES = 1024 * 1024  # a bundle of all public authorities has 200 KiB
 def file_problems(document: Document) -> list[Problem]:
     """Warnings for what is missing: on another machine, in CI or before a Secret is mounted, files are not there yet.
 
-    A vocabulary that is there and cannot be used is an error: counts would silently become estimates.
+    A vocabulary that is there and cannot be used is an error: counts would silently become estimates. So is a bundle:
+    requests would silently go where they go without an engine.
     """
-    return [*_problems(document), *_vocabulary_problems(document)]
+    return [*_problems(document), *_vocabulary_problems(document), *_bundle_problems(document)]
 
 
 def _vocabulary_problems(document: Document) -> Iterator[Problem]:
@@ -38,6 +40,34 @@ def _vocabulary_problems(document: Document) -> Iterator[Problem]:
             loc: Loc = ("tokenizers", name, "file")
             expected = "a readable vocabulary"
             yield document.problem(loc, f"{quoted(path)} {found}", expected, fix, severity=severity)
+
+
+def _bundle_problems(document: Document) -> Iterator[Problem]:
+    for name, engine in sections(document.data, "engines"):
+        yield from _bundle(document, engine, ("engines", name), str(engine.get("kind")))
+        yield from _bundle(document, mapping(engine.get("embedding")), ("engines", name, "embedding"), Kind.ENCODER)
+
+
+def _bundle(document: Document, section: Mapping[str, object], loc: Loc, kind: str) -> Iterator[Problem]:
+    path = section.get("bundle")
+    if not isinstance(path, str) or not path:
+        return
+    loc = (*loc, "bundle")
+    expected = f"a bundle of kind {kind}"
+    try:
+        found = open_bundle(path).manifest.kind
+    except BundleError as problem:
+        severity = "error" if Path(path).exists() else "warning"
+        first = problem.problems[0]
+        fix = first.fix or "correct the path, or export the model again"
+        where = f"{first.path}: " if first.path else ""
+        yield document.problem(loc, f"{first.file}: {where}{first.found}", first.expected, fix, severity=severity)
+    except ValueError:
+        yield document.problem(loc, f"{quoted(path)} is no path", expected, "")
+    else:
+        if found != kind and kind in list(Kind):
+            fix = "name another bundle, or the kind it has"
+            yield document.problem(loc, f"{quoted(path)} is a bundle of kind {found}", expected, fix)
 
 
 def _problems(document: Document) -> Iterator[Problem]:

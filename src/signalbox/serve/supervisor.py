@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import time
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ STATUS_SECONDS = 1.0
 ENVOY_SECONDS = 5.0  # Envoy applies a renamed file within milliseconds, but a new name has to resolve first
 NO_ENVOY_SECONDS = 0.5  # nobody answers on the admin socket: started later, or not ours to ask
 ACKNOWLEDGE_SECONDS = 2.0
+ENGINES_SECONDS = 60.0  # more, for a policy whose engines have to be loaded: gigabytes come from a disk
 KEEP_SECONDS = 5.0  # decisions made with the old policy may still be retrying their old names
 READY_SECONDS = 20.0
 
@@ -144,7 +146,8 @@ class Supervisor:
         log.info("stopped")
 
     async def _wait_ready(self, stopping: asyncio.Event) -> None:
-        deadline = time.monotonic() + READY_SECONDS
+        seconds = READY_SECONDS + (ENGINES_SECONDS if self._active.policy.engines else 0.0)
+        deadline = time.monotonic() + seconds
         children = (*self._workers, self._collector)
         while any(child.state is not ChildState.READY for child in children) and not stopping.is_set():
             fatal = next((child.fatal for child in children if child.fatal), None)
@@ -152,17 +155,18 @@ class Supervisor:
                 raise SetupError(fatal)
             if time.monotonic() > deadline:
                 late = ", ".join(child.name for child in children if child.state is not ChildState.READY)
-                raise SetupError(f"not ready after {READY_SECONDS:.0f} s: {late}; its own output above says why")
+                raise SetupError(f"not ready after {seconds:.0f} s: {late}; its own output above says why")
             await asyncio.sleep(0.02)
 
     # ------------------------------------------------------------------ children
 
     def _worker(self, number: int) -> Child:
         socket, run_dir = str(self._layout.worker_socket(number)), str(self._options.run_dir)
+        cores = max(1, -(-len(os.sched_getaffinity(0)) // self._options.workers))
         return Child(
             f"worker-{number}",
             "signalbox.serve.worker",
-            ["--socket", socket, "--run-dir", run_dir, "--server", self._options.server],
+            ["--socket", socket, "--run-dir", run_dir, "--server", self._options.server, "--cores", str(cores)],
             greeting=lambda: [self._active.message],
             heard=self._heard,
         )
@@ -263,7 +267,7 @@ class Supervisor:
     async def _tell_workers(self, new: Active) -> None:
         for worker in self._workers:
             worker.send(new.message)
-        deadline = time.monotonic() + ACKNOWLEDGE_SECONDS
+        deadline = time.monotonic() + ACKNOWLEDGE_SECONDS + (ENGINES_SECONDS if new.policy.engines else 0.0)
         while self._waiting_for(new) and time.monotonic() < deadline:
             self._changed.clear()
             try:

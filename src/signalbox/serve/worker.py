@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import signal
 import sys
 import threading
@@ -47,6 +48,7 @@ def use_policy(exchange: Exchange, message: Message, control: ChildEnd, surround
             stream_usage=policy.gateway.stream_usage,
             edge=surroundings.edge(policy.state if pipeline.needs_store else None),
             journal=policy.journal is not None,
+            engines=surroundings.engines(policy),
         )
     except SignalboxError as problem:
         control.send({"type": "policy_failed", "sha256": message["sha256"], "error": str(problem)})
@@ -71,6 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run-dir", required=True, type=Path, metavar="DIR")
     parser.add_argument("--control-fd", required=True, type=int, metavar="N")
     parser.add_argument("--server", choices=("core", "aio"), default="core")
+    parser.add_argument("--cores", type=int, default=0, metavar="N", help="its share of the machine, for engines")
     options = parser.parse_args(arguments)
 
     control = ChildEnd(options.control_fd)
@@ -80,7 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     exchange = Exchange()
     surroundings = Surroundings(
-        options.run_dir, failed=lambda problem: control.send({"type": "store_failed", "error": problem})
+        options.run_dir,
+        cores=options.cores or len(os.sched_getaffinity(0)),
+        failed=lambda problem: control.send({"type": "store_failed", "error": problem}),
     )
     surroundings.start()
     use_policy(exchange, first, control, surroundings)

@@ -26,6 +26,7 @@ POLICY = {
         "gpt-small": {"provider": "spare"},
         "qwen": {"provider": "local"},
     },
+    "engines": {"judge": {"kind": "classifier", "bundle": "/models/judge"}},
     "routers": {
         "coding": {
             "tasks": [{"name": "bug-fixing", "models": ["gpt-large"]}],

@@ -212,3 +212,21 @@ def test_a_rollback_is_counted_with_its_reason(bench):
     bench.collector.metrics.rolled_back(RolledBack("coding", RollbackReason.COST, 0.3, 0.1, 2.0, 60, 400.0, 300.0))
 
     assert bench.value("signalbox_rollbacks_total", router="coding", reason="cost") == 1
+
+
+def test_an_engines_answer_is_counted_by_outcome_and_its_time_measured(bench):
+    one_request(bench, metadata=decision(engine="judge", engine_outcome="late", engine_us=50_000))
+    one_request(bench, metadata=decision(engine="judge", engine_outcome="result", engine_us=4_000))
+    one_request(bench)
+
+    assert bench.series("signalbox_engine_answers_total") == {
+        (("engine", "judge"), ("outcome", "late")): 1.0,
+        (("engine", "judge"), ("outcome", "result")): 1.0,
+    }
+    assert bench.value("signalbox_engine_seconds_sum", engine="judge") == pytest.approx(0.054)
+
+
+def test_an_engine_nobody_knows_is_counted_as_other(bench):
+    one_request(bench, metadata=decision(engine="secret", engine_outcome="secret", engine_us=1))
+
+    assert bench.series("signalbox_engine_answers_total") == {(("engine", "other"), ("outcome", "other")): 1.0}

@@ -54,6 +54,12 @@ class RequestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, ta
     rollout: str = ""
     shadow: tuple[str, str] | None = None
     explored: bool = False
+    engine: str = ""
+    engine_outcome: str = ""
+    engine_detail: str = ""
+    engine_us: int = 0
+    score: float | None = None
+    threshold: float | None = None
     store: str = ""
     world: int = 0
     provider: str = ""

@@ -1,0 +1,130 @@
+"""What follows from an engine's answer: a task, or the named next step and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from signalbox.decide.filters import FILTERS, Demands
+from signalbox.decide.pools import Pool
+from signalbox.decide.trace import Trace
+from signalbox.engines.base import Route
+from signalbox.engines.classifier import STRONG
+from signalbox.policy.schema import Router
+from signalbox.types import Answer, Case, EngineOutcome, Judgement, Reason
+from signalbox.world import UNKNOWN_MODEL, CircuitState
+
+DEFAULT_THRESHOLD = 0.5
+
+REASONS = {
+    EngineOutcome.RESULT: Reason.ENGINE,
+    EngineOutcome.UNSURE: Reason.ENGINE_UNSURE,
+    EngineOutcome.LATE: Reason.ENGINE_LATE,
+    EngineOutcome.FAILED: Reason.ENGINE_FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledJudge:
+    """A router's engine and what its answers lead to.
+
+    strong, weak: pools of the two tiers; None where labels lead to `tasks`. threshold: on the chance that the strong
+    tier is needed. target_share: of requests for the strong tier; its threshold comes with the signals.
+    otherwise: pool without an answer; None for the router's next step.
+    """
+
+    router: str
+    engine: str
+    routes: tuple[Route, ...]
+    strong: Pool | None
+    weak: Pool | None
+    threshold: float
+    target_share: float | None
+    tasks: Mapping[str, Pool]
+    min_score: float
+    otherwise: Pool | None
+
+    def matters(self, case: Case, demands: Demands) -> bool:
+        """Whether an answer can make a difference: two models at least can take the request and are up."""
+        models = case.signals.world.models
+        found: set[str] = set()
+        for pool in self._pools():
+            kept = pool.candidates
+            for _, keep in FILTERS:
+                kept = keep(kept, demands)
+            found.update(
+                candidate.model
+                for candidate in kept
+                if models.get(candidate.model, UNKNOWN_MODEL).circuit is not CircuitState.OPEN
+            )
+            if len(found) > 1:
+                return True
+        return False
+
+    def judge(self, answer: Answer, case: Case, trace: Trace | None) -> tuple[Pool | None, Judgement]:
+        """Return the pool an answer leads to, None if to none, and what is kept of it."""
+        pool, judgement = self._tier(answer, case) if self.strong is not None else self._task(answer)
+        if trace is not None:
+            trace["engine"] = {
+                "name": self.engine,
+                "outcome": judgement.outcome.value,
+                "detail": judgement.detail,
+                "microseconds": judgement.microseconds,
+                "scores": dict(answer.scores),
+                "threshold": judgement.threshold,
+                "task": None if pool is None else pool.route,
+            }
+        return pool, judgement
+
+    def _tier(self, answer: Answer, case: Case) -> tuple[Pool | None, Judgement]:
+        score = dict(answer.scores).get(STRONG)
+        if answer.outcome is not EngineOutcome.RESULT or score is None:
+            return None, self._judgement(answer, "no_tiers" if answer.outcome is EngineOutcome.RESULT else "")
+        threshold = self.threshold
+        if self.target_share is not None:
+            threshold = case.signals.cuts.get(self.router, threshold)
+        pool = self.strong if score >= threshold else self.weak
+        return pool, self._judgement(answer, "", score, threshold)
+
+    def _task(self, answer: Answer) -> tuple[Pool | None, Judgement]:
+        if answer.outcome is not EngineOutcome.RESULT or answer.route is None:
+            return None, self._judgement(answer, "no_route" if answer.outcome is EngineOutcome.RESULT else "")
+        score = dict(answer.scores).get(answer.route)
+        pool = self.tasks.get(answer.route)
+        doubt = ""
+        if pool is None:
+            doubt = "unknown_route"
+        elif score is not None and score < self.min_score:
+            pool, doubt = None, "low_score"
+        return pool, self._judgement(answer, doubt, score)
+
+    def _judgement(
+        self, answer: Answer, doubt: str, score: float | None = None, threshold: float | None = None
+    ) -> Judgement:
+        """doubt: why a result decides nothing after all."""
+        outcome = EngineOutcome.UNSURE if doubt else answer.outcome
+        return Judgement(self.engine, outcome, doubt or answer.detail, answer.microseconds, score, threshold)
+
+    def _pools(self) -> tuple[Pool, ...]:
+        if self.strong is not None and self.weak is not None:
+            return self.strong, self.weak
+        return tuple(self.tasks.values())
+
+
+def compile_judge(name: str, router: Router, tasks: Mapping[str, Pool]) -> CompiledJudge | None:
+    """Return what a router makes of its engine; None if it has none."""
+    judge = router.judge
+    if judge is None:
+        return None
+    return CompiledJudge(
+        router=name,
+        engine=judge.name,
+        routes=tuple(Route(task.name, task.description) for task in router.tasks),
+        strong=None if judge.strong is None else tasks[judge.strong],
+        weak=None if judge.weak is None else tasks[judge.weak],
+        threshold=DEFAULT_THRESHOLD if judge.threshold is None else judge.threshold,
+        target_share=judge.target_share,
+        tasks={label: tasks[task] for label, task in judge.tasks.items()} or dict(tasks),
+        min_score=judge.min_score,
+        otherwise=None if judge.otherwise is None else tasks[judge.otherwise],
+    )

@@ -1,0 +1,178 @@
+"""A policy's engines, opened: models loaded and warmed up, and a desk for each at which it is asked."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from signalbox.bundles import Bundle, Kind, open_bundle
+from signalbox.engines.base import Answer, Engine, Outcome, Question
+from signalbox.engines.classifier import Classifier, strong_labels
+from signalbox.engines.cuts import Cuts
+from signalbox.engines.desk import Desk, Ticket
+from signalbox.engines.reading import Reader, lengths
+from signalbox.engines.runtime import Pace, open_network
+from signalbox.errors import RouterError, SignalboxError
+from signalbox.policy.engines import Engine as EngineSection
+from signalbox.policy.schema import Policy
+
+NOT_OPENED = Answer(Outcome.FAILED, detail="not_opened")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something an operator should know about an engine that was opened, or could not be."""
+
+    engine: str
+    problem: str
+
+
+class _Unopened:
+    """Stands for an engine that could not be opened: requests go on without its answers."""
+
+    def ask(self, question: Question) -> Answer:
+        return NOT_OPENED
+
+    def close(self) -> None:
+        return
+
+
+class Engines:
+    """The engines that a policy's routers ask, by name. `ask` may be called from any thread."""
+
+    def __init__(self, desks: Mapping[str, Desk], cuts: Cuts, notices: tuple[Notice, ...] = ()) -> None:
+        self._desks = desks
+        self.cuts = cuts
+        self.notices = notices
+
+    def deadline_seconds(self, name: str) -> float:
+        """Longest wait for an engine's answer."""
+        return self._desks[name].deadline_seconds
+
+    def ask(self, name: str, question: Question) -> Ticket:
+        """Return a ticket for the question, at once."""
+        return self._desks[name].ask(question)
+
+    def close(self) -> None:
+        """Answer what was asked, then let the models go. Returns at once."""
+        for desk in self._desks.values():
+            desk.close()
+
+
+def open_engines(
+    policy: Policy,
+    *,
+    cores: int | None = None,
+    prepared: Path | None = None,
+    failed: Callable[[str, BaseException], None] | None = None,
+    strict: bool = False,
+) -> Engines | None:
+    """Open the engines that routers of a policy ask; None if none asks any. Takes seconds for large models.
+
+    cores: that this process may use at once; by default all it may run on. prepared: folder for weights that processes
+    share. failed: told of exceptions that an engine let through.
+    An engine that cannot be opened is a notice, and fails whenever it is asked. strict: raises instead, BundleError,
+    RouterError or SetupError.
+    """
+    judges = {name: judge for name, router in policy.routers.items() if (judge := router.judge) is not None}
+    if not judges:
+        return None
+    desks, notices = {}, []
+    for name in dict.fromkeys(judge.name for judge in judges.values()):
+        section = policy.engines[name]
+        tiers = any(judge.has_tiers for judge in judges.values() if judge.name == name)
+        try:
+            engine, slow = open_engine(section, tiers=tiers, prepared=prepared)
+        except SignalboxError as problem:
+            if strict:
+                raise
+            engine, slow = _Unopened(), str(problem)
+        if slow:
+            notices.append(Notice(name, slow))
+        desks[name] = Desk(
+            name,
+            engine,
+            deadline_seconds=section.deadline_ms / 1000,
+            max_concurrent=section.max_concurrent or cores or len(os.sched_getaffinity(0)),
+            max_queued=section.max_queued,
+            failed=failed,
+        )
+    shares = {name: judge.target_share for name, judge in judges.items() if judge.target_share is not None}
+    keys = {name: f"{name}/{judges[name].name}/{policy.engines[judges[name].name].bundle}" for name in shares}
+    return Engines(desks, Cuts(shares, keys), tuple(notices))
+
+
+def open_engine(section: EngineSection, *, tiers: bool, prepared: Path | None = None) -> tuple[Engine, str]:
+    """Open one engine, and return what is to be said about its speed, if anything. Raises as `open_engines` does.
+
+    tiers: a router wants to know from it which of two tiers a request needs.
+    """
+    if section.kind in ("classifier", "modality"):
+        return _open_classifier(section, tiers=tiers, prepared=prepared)
+    raise RouterError(f"no engine of kind {section.kind} is installed")
+
+
+def _open_classifier(section: EngineSection, *, tiers: bool, prepared: Path | None) -> tuple[Engine, str]:
+    bundle = _bundle(section, Kind(section.kind))
+    manifest = bundle.manifest
+    strong: tuple[str, ...] = ()
+    if tiers:
+        strong = strong_labels(manifest.labels, section.strong_labels)
+        if not strong:
+            raise RouterError(
+                f"{section.bundle}: a router names `strong` and `weak`, and which label asks for the strong tier is "
+                f"not clear; the model has {', '.join(manifest.labels)}\n  fix: name them in `strong_labels`"
+            )
+    network = open_network(bundle.model, device=section.device, dtype=manifest.dtype, prepared=prepared)
+    max_tokens = min(section.max_tokens or manifest.max_tokens, manifest.max_tokens)
+    window = None
+    if manifest.window is not None:
+        window = (min(manifest.window.tokens, max_tokens), manifest.window.stride)
+    elif manifest.per_token:
+        window = (max_tokens, max_tokens // 2)
+    reader = Reader(bundle.tokenizer, max_tokens, section.reads)
+    pace = network.measure(lengths(max_tokens if window is None else window[0]))
+    engine = Classifier(
+        network, reader, manifest.labels, strong=strong, window=window, per_token=manifest.per_token, pace=pace
+    )
+    return engine, too_slow(section, pace, network.provider)
+
+
+def _bundle(section: EngineSection, kind: Kind) -> Bundle:
+    assert section.bundle is not None  # the policy's own check
+    bundle = open_bundle(section.bundle)
+    if bundle.manifest.kind is not kind:
+        raise RouterError(
+            f"{section.bundle}: a bundle of kind {bundle.manifest.kind}; expected {kind}\n"
+            "  fix: name another bundle, or the kind it has"
+        )
+    return bundle
+
+
+def too_slow(section: EngineSection, pace: Pace, provider: str) -> str:
+    """Return what to tell an operator if prompts of some length cannot be answered by the deadline; else nothing."""
+    deadline = section.deadline_ms / 1000
+    late = [(tokens, seconds) for tokens, seconds in pace.points if seconds > deadline]
+    if not late:
+        return ""
+    tokens, seconds = late[0]
+    in_time = max((n for n, spent in pace.points if spent <= deadline), default=0)
+    until = (
+        f"prompts up to {in_time} tokens can be answered in time" if in_time else "no prompt can be answered in time"
+    )
+    return (
+        f"{section.bundle}: one prompt of {tokens} tokens takes {seconds * 1000:.0f} ms here "
+        f"({provider}, one thread), and the deadline is {section.deadline_ms:g} ms: {until}\n"
+        "  fix: an int8 export or a smaller model, a shorter `max_tokens`, a longer `deadline_ms`, or a GPU"
+    )
+
+
+def answer_now(engines: Engines, name: str, question: Question) -> Answer:
+    """Ask and wait until the deadline: for commands, which have nothing else to do."""
+    ticket = engines.ask(name, question)
+    while not ticket.done and time.monotonic() < ticket.deadline:
+        time.sleep(0.0005)
+    return ticket.take()

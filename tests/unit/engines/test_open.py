@@ -1,0 +1,136 @@
+"""A policy's engines: loaded, warmed up, measured, or the reason why not."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalbox.engines.base import Answer, Outcome, Question
+from signalbox.engines.open import Engines, answer_now, open_engines
+from signalbox.errors import SignalboxError
+from signalbox.features.extract import extract
+from signalbox.policy.load import load_text
+from tests.unit.decide.cases import make_case, make_policy
+
+from . import tiny
+from .bundles import TIERS, classifier_bundle, judged_policy
+
+
+def ask(engines: Engines, text: str = "proof of the theorem", seconds: float = 5.0) -> Answer:
+    request = make_case(text=text).request
+    return answer_now(engines, "judge", Question(request, extract(request), (), time.monotonic() + seconds))
+
+
+def opened(*arguments: Any, **options: Any) -> Engines:
+    engines = open_engines(*arguments, **options)
+    assert engines is not None
+    return engines
+
+
+def test_a_policy_whose_routers_ask_nobody_opens_nothing(tmp_path: Path) -> None:
+    engines = {"judge": {"kind": "classifier", "bundle": str(tmp_path / "gone")}}
+    assert open_engines(make_policy(engines=engines, routers={"r": {"models": ["acme-mini"]}}), strict=True) is None
+
+
+def test_a_bundle_becomes_an_engine_that_answers(tmp_path: Path) -> None:
+    engines = opened(judged_policy(classifier_bundle(tmp_path / "b")), prepared=tmp_path / "prepared", strict=True)
+    assert (engines.notices, engines.deadline_seconds("judge")) == ((), 2.0)
+    assert ask(engines).route == "strong"
+    assert ask(engines, "hi thanks").route == "weak"
+    engines.close()
+
+
+def test_an_engine_that_cannot_make_its_deadline_says_so_with_the_time_it_took(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "b", slow=30)
+    policy = judged_policy(bundle, engine={"deadline_ms": 1})
+    [notice] = opened(policy).notices
+    assert notice.engine == "judge"
+    assert "of 64 tokens takes" in notice.problem
+    assert "the deadline is 1 ms: no prompt can be answered in time" in notice.problem
+    assert "fix: an int8 export" in notice.problem
+
+
+def test_a_prompt_too_long_for_the_deadline_is_late_at_once(tmp_path: Path) -> None:
+    policy = judged_policy(classifier_bundle(tmp_path / "b", slow=30), engine={"deadline_ms": 1})
+    answer = ask(opened(policy), seconds=0.002)
+    assert answer.outcome is Outcome.LATE
+    assert answer.detail in ("too_slow", "deadline")
+
+
+FAULTS = {
+    "missing": (lambda bundle: (bundle / "model.onnx").unlink(), "model.onnx: missing"),
+    "cut": (
+        lambda bundle: (bundle / "model.onnx").write_bytes((bundle / "model.onnx").read_bytes()[:-9]),
+        "was it cut while it was copied?",
+    ),
+    "tampered": (
+        lambda bundle: (bundle / "tokenizer.json").write_text(
+            (bundle / "tokenizer.json").read_text().replace("proof", "prooF")
+        ),
+        "SHA-256",
+    ),
+    "no folder": (lambda bundle: shutil.rmtree(bundle), "router.json"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bundle_that_cannot_be_used_is_a_notice_and_an_engine_that_fails(tmp_path: Path, fault: str) -> None:
+    damage, found = FAULTS[fault]
+    bundle = classifier_bundle(tmp_path / "b")
+    damage(bundle)
+    engines = opened(judged_policy(bundle))
+    [notice] = engines.notices
+    assert found in notice.problem
+    answer = ask(engines)
+    assert (answer.outcome, answer.detail) == (Outcome.FAILED, "not_opened")
+    with pytest.raises(SignalboxError, match=found.replace("?", r"\?")):
+        open_engines(judged_policy(bundle), strict=True)
+
+
+def test_tiers_of_a_model_that_knows_none_are_refused_with_its_labels(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "b", labels=("maths", "chat", "manners"))
+    with pytest.raises(SignalboxError, match=r"(?s)maths, chat, manners.*strong_labels"):
+        open_engines(judged_policy(bundle, TIERS), strict=True)
+    named = judged_policy(bundle, TIERS, engine={"strong_labels": ["maths"]})
+    assert ask(opened(named, strict=True)).route == "strong"
+
+
+def test_a_bundle_of_another_kind_is_refused(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "b", members={"kind": "modality"})
+    with pytest.raises(SignalboxError, match="a bundle of kind modality; expected classifier"):
+        open_engines(judged_policy(bundle), strict=True)
+
+
+def test_float16_weights_are_refused_on_a_cpu(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "b", members={"dtype": "float16"})
+    with pytest.raises(SignalboxError, match="float16"):
+        open_engines(judged_policy(bundle, engine={"device": "cpu"}), strict=True)
+
+
+def test_a_shorter_budget_than_the_bundles_is_kept(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "b", max_tokens=128)
+    engines = opened(judged_policy(bundle, engine={"max_tokens": 4096}), strict=True)
+    assert ask(engines, "proof " * 5000).route == "strong"
+
+
+def test_numbers_that_are_none_fail_the_engine_and_nothing_else(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "b", {"proof": (float("nan"), 0, 0)})
+    engines = opened(judged_policy(bundle), strict=True)
+    assert ask(engines).detail == "not_finite"
+    assert ask(engines, "hi").outcome is Outcome.RESULT
+
+
+def test_check_opens_bundles_and_names_file_finding_and_fix(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "b")
+    text = judged_policy(bundle).model_dump_json(exclude_unset=True).encode()
+    assert [w for w in load_text(text, "policy.yaml", check_files=True).warnings if "engines" in w.path] == []
+    tiny.classifier(bundle / "model.onnx", {"proof": (9, 9, 9)}, 3)
+    with pytest.raises(SignalboxError, match=r"(?s)engines\.judge\.bundle.*model\.onnx.*SHA-256.*fix: "):
+        load_text(text, "policy.yaml", check_files=True)
+    shutil.rmtree(bundle)
+    [warning] = [w for w in load_text(text, "policy.yaml", check_files=True).warnings if "engines" in w.path]
+    assert "router.json" in warning.found

@@ -19,6 +19,7 @@ from signalbox.errors import RouterError, SignalboxError
 from signalbox.policy.engines import Engine as EngineSection
 from signalbox.policy.schema import Policy
 
+SLOW = 2.0  # times its deadline: what is longer still is not worth the time of loading
 NOT_OPENED = Answer(Outcome.FAILED, detail="not_opened")
 
 
@@ -134,7 +135,8 @@ def _open_classifier(section: EngineSection, *, tiers: bool, prepared: Path | No
     elif manifest.per_token:
         window = (max_tokens, max_tokens // 2)
     reader = Reader(bundle.tokenizer, max_tokens, section.reads)
-    pace = network.measure(lengths(max_tokens if window is None else window[0]))
+    longest = max_tokens if window is None else window[0]
+    pace = network.measure(lengths(longest), until_seconds=SLOW * section.deadline_ms / 1000)
     engine = Classifier(
         network, reader, manifest.labels, strong=strong, window=window, per_token=manifest.per_token, pace=pace
     )

@@ -100,8 +100,11 @@ class Network:
             return np.arange(row.shape[1], dtype=np.int64).reshape(1, -1)
         raise RouterError(f"the model wants an input {name!r}; expected input_ids, attention_mask or token_type_ids")
 
-    def measure(self, lengths: Sequence[int], token: int = 1) -> Pace:
-        """Run texts of these lengths, which also warms the session up, and return how long each took at best."""
+    def measure(self, lengths: Sequence[int], *, until_seconds: float = float("inf"), token: int = 1) -> Pace:
+        """Run texts of these lengths, which also warms the session up, and return how long each took at best.
+
+        until_seconds: no longer ones are run once one took so long.
+        """
         points = []
         for length in sorted(set(lengths)):
             ids = np.full(length, token, dtype=np.int64)
@@ -111,6 +114,8 @@ class Network:
                 self.run_ids(ids)
                 best = min(best, time.perf_counter() - began)
             points.append((length, best))
+            if best > until_seconds:
+                break
         return Pace(tuple(points))
 
 

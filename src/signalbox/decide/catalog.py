@@ -71,7 +71,7 @@ class CompiledRouter:
     def asks(self, case: Case, demands: Demands) -> CompiledJudge | None:
         """Return the judge whose engine `choose` wants an answer of; None if it can do without."""
         judge = self.judge
-        if judge is None or not judge.matters(case, demands):
+        if judge is None or not judge.may_be_asked(case, demands):
             return None
         try:
             return judge if self.rules.first_match(case, None) is None else None
@@ -152,5 +152,5 @@ def compile_router(name: str, router: Router, policy: Policy, candidates: Mappin
         limits=compile_limits(f"router/{name}", router.budget),
         rollout=compile_rollout(name, rollout, otherwise),
         shadow=router.shadow,
-        judge=compile_judge(name, router, tasks),
+        judge=compile_judge(name, router, policy.engines, tasks),
     )

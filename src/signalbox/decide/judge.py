@@ -10,8 +10,9 @@ from signalbox.decide.pools import Pool
 from signalbox.decide.trace import Trace
 from signalbox.engines.base import Route
 from signalbox.engines.classifier import STRONG
+from signalbox.policy.engines import Engine
 from signalbox.policy.schema import Router
-from signalbox.types import Answer, Case, EngineOutcome, Judgement, Reason
+from signalbox.types import Answer, Case, EngineOutcome, Judgement, Privacy, Reason
 from signalbox.world import UNKNOWN_MODEL, CircuitState
 
 DEFAULT_THRESHOLD = 0.5
@@ -30,7 +31,7 @@ class CompiledJudge:
 
     strong, weak: pools of the two tiers; None where labels lead to `tasks`. threshold: on the chance that the strong
     tier is needed. target_share: of requests for the strong tier; its threshold comes with the signals.
-    otherwise: pool without an answer; None for the router's next step.
+    otherwise: pool without an answer; None for the router's next step. leaves_the_site: a cloud reads the question.
     """
 
     router: str
@@ -43,9 +44,15 @@ class CompiledJudge:
     tasks: Mapping[str, Pool]
     min_score: float
     otherwise: Pool | None
+    leaves_the_site: bool = False
 
-    def matters(self, case: Case, demands: Demands) -> bool:
-        """Whether an answer can make a difference: two models at least can take the request and are up."""
+    def may_be_asked(self, case: Case, demands: Demands) -> bool:
+        """Whether the engine may read the request, and its answer makes a difference.
+
+        It does when at least two models can take the request and are up.
+        """
+        if self.leaves_the_site and demands.privacy is Privacy.LOCAL:
+            return False
         models = case.signals.world.models
         found: set[str] = set()
         for pool in self._pools():
@@ -111,7 +118,9 @@ class CompiledJudge:
         return tuple(self.tasks.values())
 
 
-def compile_judge(name: str, router: Router, tasks: Mapping[str, Pool]) -> CompiledJudge | None:
+def compile_judge(
+    name: str, router: Router, engines: Mapping[str, Engine], tasks: Mapping[str, Pool]
+) -> CompiledJudge | None:
     """Return what a router makes of its engine; None if it has none."""
     judge = router.judge
     if judge is None:
@@ -127,4 +136,5 @@ def compile_judge(name: str, router: Router, tasks: Mapping[str, Pool]) -> Compi
         tasks={label: tasks[task] for label, task in judge.tasks.items()} or dict(tasks),
         min_score=judge.min_score,
         otherwise=None if judge.otherwise is None else tasks[judge.otherwise],
+        leaves_the_site=engines[judge.name].leaves_the_site,
     )

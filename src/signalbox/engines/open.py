@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,9 +14,13 @@ from signalbox.engines.base import Answer, Engine, Outcome, Question
 from signalbox.engines.classifier import Classifier, strong_labels
 from signalbox.engines.cuts import Cuts
 from signalbox.engines.desk import Desk, Ticket
-from signalbox.engines.reading import Reader, lengths
+from signalbox.engines.embedding import Cached, Embedder, Encoder, ServedEncoder
+from signalbox.engines.factorization import FactorizationEngine, Prompt, read_direction
+from signalbox.engines.reading import Reader, lengths, plain_prompt
+from signalbox.engines.remote import Remote
 from signalbox.engines.runtime import Pace, open_network
 from signalbox.errors import RouterError, SignalboxError
+from signalbox.policy.engines import Embedding
 from signalbox.policy.engines import Engine as EngineSection
 from signalbox.policy.schema import Policy
 
@@ -113,7 +118,42 @@ def open_engine(section: EngineSection, *, tiers: bool, prepared: Path | None = 
     """
     if section.kind in ("classifier", "modality"):
         return _open_classifier(section, tiers=tiers, prepared=prepared)
+    if section.kind == "matrix_factorization":
+        return _open_factorization(section, prepared=prepared)
     raise RouterError(f"no engine of kind {section.kind} is installed")
+
+
+def _open_factorization(section: EngineSection, *, prepared: Path | None) -> tuple[Engine, str]:
+    bundle = _bundle(section, Kind.MATRIX_FACTORIZATION)
+    labels = bundle.manifest.labels
+    direction = read_direction(bundle.tensors, labels, section.strong_model, section.weak_model)
+    embedding = section.embedding
+    assert embedding is not None  # the policy's own check
+    slow = ""
+    if embedding.bundle is not None:
+        encoder = _bundle(embedding, Kind.ENCODER)
+        network = open_network(encoder.model, device=section.device, dtype=encoder.manifest.dtype, prepared=prepared)
+        max_tokens = min(embedding.max_tokens, encoder.manifest.max_tokens)
+        reader = Reader(encoder.tokenizer, max_tokens, section.reads)
+        pace = network.measure(lengths(max_tokens), until_seconds=SLOW * section.deadline_ms / 1000)
+        slow = too_slow(section, pace, network.provider)
+        embedder: Embedder = Encoder(network, reader, encoder.manifest.pooling, pace)
+        found = len(embedder.vector("a", math.inf))
+        if found != len(direction):
+            raise RouterError(
+                f"{embedding.bundle}: vectors of {found} dimensions, and {section.bundle} was trained on "
+                f"{len(direction)}, of {bundle.manifest.embedding}\n  fix: name the encoder it was trained with"
+            )
+        prompt: Prompt = reader.prompt
+    else:
+        assert embedding.endpoint is not None
+        assert embedding.model is not None
+        key_file = None if embedding.key_file is None else Path(embedding.key_file)
+        embedder = ServedEncoder(Remote(embedding.endpoint, key_file), embedding.model, len(direction))
+        prompt = plain_prompt(embedding.max_tokens, section.reads)
+    if embedding.cache_entries:
+        embedder = Cached(embedder, embedding.cache_entries, embedding.cache_seconds)
+    return FactorizationEngine(direction, embedder, prompt), slow
 
 
 def _open_classifier(section: EngineSection, *, tiers: bool, prepared: Path | None) -> tuple[Engine, str]:
@@ -143,7 +183,7 @@ def _open_classifier(section: EngineSection, *, tiers: bool, prepared: Path | No
     return engine, too_slow(section, pace, network.provider)
 
 
-def _bundle(section: EngineSection, kind: Kind) -> Bundle:
+def _bundle(section: EngineSection | Embedding, kind: Kind) -> Bundle:
     assert section.bundle is not None  # the policy's own check
     bundle = open_bundle(section.bundle)
     if bundle.manifest.kind is not kind:

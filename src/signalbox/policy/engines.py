@@ -23,6 +23,7 @@ _OWN_KEYS = {
     "endpoint": ("preference",),
     "model": ("preference",),
     "key_file": ("preference",),
+    "location": ("preference",),
     "margin": ("preference",),
 }
 """Key -> the kinds of engines it says something to."""
@@ -41,6 +42,9 @@ class Embedding(Section):
         default=None, min_length=1, max_length=256, description="What the server calls its model."
     )
     key_file: str | None = Field(default=None, description="File that holds the server's API key and nothing else.")
+    location: Literal["cloud", "local"] = Field(
+        default="cloud", description="Of the server. Only one inside the trust boundary is told of local-only requests."
+    )
     max_tokens: int = Field(
         default=512, ge=64, le=32_768, description="Longest text it is given, in its own tokens where they are known."
     )
@@ -66,6 +70,9 @@ class Engine(Section):
         default=None, min_length=1, max_length=256, description="What the server calls its model."
     )
     key_file: str | None = Field(default=None, description="File that holds the server's API key and nothing else.")
+    location: Literal["cloud", "local"] = Field(
+        default="cloud", description="Of the server. Only one inside the trust boundary is told of local-only requests."
+    )
     deadline_ms: float = Field(
         default=50,
         gt=0,
@@ -105,6 +112,12 @@ class Engine(Section):
     )
     embedding: Embedding | None = Field(default=None, description="Where its vectors come from.")
     margin: Share = Field(default=0, description="By how much the best route must lead the next.")
+
+    @property
+    def leaves_the_site(self) -> bool:
+        """Whether a server outside the trust boundary reads what it is asked about."""
+        servers: list[Engine | Embedding] = [self] if self.embedding is None else [self, self.embedding]
+        return any(server.endpoint is not None and server.location != "local" for server in servers)
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Engine:

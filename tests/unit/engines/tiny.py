@@ -136,3 +136,21 @@ def classifier(
 def as_json(file: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads(file.read_text())
     return found
+
+
+def encoder(file: Path, weights: Mapping[str, Sequence[float]], dims: int) -> Path:
+    """Write a sentence encoder: the state of a token is its row."""
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"])
+    mask = helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "tokens"])
+    states = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "tokens", dims])
+    nodes = [
+        helper.make_node("Gather", ["rows", "input_ids"], ["found"]),
+        helper.make_node("Cast", ["attention_mask"], ["ones"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["ones", "last"], ["weights"]),
+        helper.make_node("Mul", ["found", "weights"], ["last_hidden_state"]),
+    ]
+    initializers = [
+        numpy_helper.from_array(table(weights, dims), "rows"),
+        numpy_helper.from_array(np.array([2], dtype=np.int64), "last"),
+    ]
+    return save(helper.make_graph(nodes, "tiny", [ids, mask], [states], initializers), file)

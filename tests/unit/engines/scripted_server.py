@@ -15,13 +15,14 @@ Turn = Callable[["Server", socket.socket], None]
 
 @dataclass
 class Server:
-    """turns: what happens to the requests, in order; the last one again and again."""
+    """turns: what happens to the requests, in order; the last one again and again. closes: called at the end."""
 
     turns: list[Turn]
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
     over: threading.Event = field(default_factory=threading.Event)
+    closes: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def bodies(self) -> list[Any]:
@@ -81,6 +82,8 @@ def serving(*turns: Turn) -> Iterator[Server]:
     try:
         yield server
     finally:
+        for close in server.closes:
+            close()
         server.over.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()

@@ -67,6 +67,11 @@ class Network:
         self.outputs: tuple[str, ...] = tuple(port.name for port in session.get_outputs())
 
     @property
+    def session(self) -> Any:
+        """ONNX Runtime's own session, for runs that keep values where the model runs."""
+        return self._session
+
+    @property
     def provider(self) -> str:
         """ONNX Runtime's name of what it runs on."""
         return str(self._session.get_providers()[0])

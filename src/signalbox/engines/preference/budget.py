@@ -15,6 +15,9 @@ from signalbox.trim import Encoder, Frame, HuggingFaceEncoder, Trimmer
 READ_ROLES = (Role.USER, Role.ASSISTANT)
 """The published models were never shown a system prompt, a tool's call or its result."""
 
+LEAD = "user\n"
+"""What a chat template writes between the start of the user's turn and its content, as one text with that."""
+
 BYTES_PER_TOKEN = 3  # an estimate on the high side for most text; rows of numbers have one token a digit
 
 
@@ -109,6 +112,5 @@ class PromptTokenizer(HuggingFaceEncoder):
 
     def chat_trimmer(self, form: PromptFormat, routes: Sequence[Route], budget: int) -> Trimmer:
         """Return a trimmer that counts what `chat` makes of a prompt, token for token. Raises RouterError."""
-        lead = "user\n"
-        around = len(self.chat(form.chat, "")) - len(self.ids(lead))
-        return trimmer(form, routes, self, budget, lead=lead, extra_tokens=around)
+        around = len(self.chat(form.chat, "")) - len(self.ids(LEAD))
+        return trimmer(form, routes, self, budget, lead=LEAD, extra_tokens=around)

@@ -26,7 +26,7 @@ from signalbox.trim.conversation import Passages
 
 NO_TEXT = "no_text"  # nobody says anything in the conversation
 NO_ROUTES = "no_routes"
-NO_ROOM = "no_room"  # the routes leave no room for a conversation
+BAD_ROUTES = "routes"  # they leave no room for a conversation, or cannot be told apart
 MARGIN = "margin"  # the best route leads the next by too little
 
 MAX_RESPONSE_BYTES = 256 * 1024
@@ -76,7 +76,7 @@ class ServedPreference:
         try:
             trimmer = self._trimmer(question.routes)
         except RouterError:
-            return Answer(Outcome.FAILED, detail=NO_ROOM)
+            return Answer(Outcome.FAILED, detail=BAD_ROUTES)
         trimmed = trimmer.trim(cast("Passages", question.request.scan))
         if not trimmed.pieces:
             return Answer(Outcome.UNSURE, detail=NO_TEXT)

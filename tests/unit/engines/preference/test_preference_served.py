@@ -160,7 +160,7 @@ def test_nothing_is_asked_without_text_or_routes() -> None:
         many = tuple(Route(f"r{n}", "words " * 50) for n in range(100))
         assert (served.ask(question(routes=many)).outcome, served.ask(question(routes=many)).detail) == (
             Outcome.FAILED,
-            "no_room",
+            "routes",
         )
         with pytest.raises(RouterError, match="fix: a budget"):
             served.prepare(many)

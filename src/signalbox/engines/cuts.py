@@ -40,6 +40,10 @@ class Cut:
         self._recent.append(score)
         insort(self._sorted, score)
 
+    def with_share(self, target_share: float) -> Cut:
+        """Return the same scores for another share."""
+        return Cut(target_share, tuple(self._recent))
+
     @property
     def threshold(self) -> float | None:
         """The least score of the target share's; above every score if that share is 0; None while too few are known."""
@@ -70,14 +74,24 @@ class Cuts:
     """
 
     def __init__(
-        self, shares: Mapping[str, float], keys: Mapping[str, str], clock: Callable[[], float] = time.monotonic
+        self,
+        shares: Mapping[str, float],
+        keys: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        before: Cuts | None = None,
     ) -> None:
+        """before: those of the policy before, whose scores go on counting where the key is the same."""
         self._shares = shares
         self._keys = keys
         self._clock = clock
         self._store: Store | None = None
         self._saved = clock()
         self._cuts: dict[str, Cut] = {}
+        if before is not None:
+            for router, cut in dict(before._cuts).items():
+                if keys.get(router) == before._keys[router]:
+                    self._cuts[router] = cut.with_share(shares[router])
 
     def use(self, store: Store | None) -> None:
         """Keep scores there from now on."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from signalbox.bundles import Bundle, Kind, open_bundle
-from signalbox.engines.base import Answer, Engine, Outcome, Question
+from signalbox.bundles.manifest import MANIFEST
+from signalbox.engines.base import Answer, Engine, Outcome, Question, Route
 from signalbox.engines.classifier import Classifier, strong_labels
 from signalbox.engines.cuts import Cuts
 from signalbox.engines.desk import Desk, Ticket
@@ -18,6 +19,7 @@ from signalbox.engines.embedding import Cached, Embedder, Encoder, ServedEncoder
 from signalbox.engines.factorization import FactorizationEngine, Prompt, read_direction
 from signalbox.engines.reading import Reader, lengths, plain_prompt
 from signalbox.engines.remote import Remote
+from signalbox.engines.routes import routes_of
 from signalbox.engines.runtime import Pace, open_network
 from signalbox.errors import RouterError, SignalboxError
 from signalbox.policy.engines import Embedding
@@ -46,13 +48,42 @@ class _Unopened:
         return
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an engine was made of: one made of the same is the same engine."""
+
+    section: EngineSection
+    tiers: bool
+    routes: tuple[tuple[Route, ...], ...]
+    bundles: tuple[bytes, ...]  # their manifests, which have the hashes of all their files
+    cores: int
+
+
 class Engines:
     """The engines that a policy's routers ask, by name. `ask` may be called from any thread."""
 
-    def __init__(self, desks: Mapping[str, Desk], cuts: Cuts, notices: tuple[Notice, ...] = ()) -> None:
+    def __init__(
+        self,
+        desks: Mapping[str, Desk],
+        cuts: Cuts,
+        notices: tuple[Notice, ...] = (),
+        made: Mapping[str, Made] | None = None,
+    ) -> None:
         self._desks = desks
+        self._made = dict(made or {})
+        self._handed_on: set[str] = set()
         self.cuts = cuts
         self.notices = notices
+
+    def hand_on(self, name: str, made: Made) -> Desk | None:
+        """Return the desk of an engine that was made of this, for the next policy; None if there is none.
+
+        It is not closed with the others then.
+        """
+        if self._made.get(name) != made:
+            return None
+        self._handed_on.add(name)
+        return self._desks[name]
 
     def deadline_seconds(self, name: str) -> float:
         """Longest wait for an engine's answer."""
@@ -63,14 +94,16 @@ class Engines:
         return self._desks[name].ask(question)
 
     def close(self) -> None:
-        """Answer what was asked, then let the models go. Returns at once."""
-        for desk in self._desks.values():
-            desk.close()
+        """Answer what was asked, then let the models go that were not handed on. Returns at once."""
+        for name, desk in self._desks.items():
+            if name not in self._handed_on:
+                desk.close()
 
 
 def open_engines(
     policy: Policy,
     *,
+    before: Engines | None = None,
     cores: int | None = None,
     prepared: Path | None = None,
     failed: Callable[[str, BaseException], None] | None = None,
@@ -78,6 +111,7 @@ def open_engines(
 ) -> Engines | None:
     """Open the engines that routers of a policy ask; None if none asks any. Takes seconds for large models.
 
+    before: of the policy before; an engine made of the same things is kept, with its threads and caches.
     cores: that this process may use at once; by default all it may run on. prepared: folder for weights that processes
     share. failed: told of exceptions that an engine let through.
     An engine that cannot be opened is a notice, and fails whenever it is asked. strict: raises instead, BundleError,
@@ -86,41 +120,92 @@ def open_engines(
     judges = {name: judge for name, router in policy.routers.items() if (judge := router.judge) is not None}
     if not judges:
         return None
-    desks, notices = {}, []
+    desks, notices, makings = {}, [], {}
+    cores = cores or len(os.sched_getaffinity(0))
     for name in dict.fromkeys(judge.name for judge in judges.values()):
         section = policy.engines[name]
-        tiers = any(judge.has_tiers for judge in judges.values() if judge.name == name)
+        asking = [router for router, judge in judges.items() if judge.name == name]
+        tiers = any(judges[router].has_tiers for router in asking)
+        routes = [routes_of(policy.routers[router]) for router in asking]
+        made = Made(section, tiers, tuple(routes), _manifests(section), cores)
+        kept = None if before is None else before.hand_on(name, made)
+        if kept is not None:
+            desks[name], makings[name] = kept, made
+            continue
         try:
-            engine, slow = open_engine(section, tiers=tiers, prepared=prepared)
+            engine, slow = open_engine(section, tiers=tiers, routes=routes, prepared=prepared)
         except SignalboxError as problem:
             if strict:
                 raise
             engine, slow = _Unopened(), str(problem)
+        else:
+            makings[name] = made
         if slow:
             notices.append(Notice(name, slow))
         desks[name] = Desk(
             name,
             engine,
             deadline_seconds=section.deadline_ms / 1000,
-            max_concurrent=section.max_concurrent or cores or len(os.sched_getaffinity(0)),
+            max_concurrent=section.max_concurrent or cores,
             max_queued=section.max_queued,
             failed=failed,
         )
     shares = {name: judge.target_share for name, judge in judges.items() if judge.target_share is not None}
     keys = {name: f"{name}/{judges[name].name}/{policy.engines[judges[name].name].bundle}" for name in shares}
-    return Engines(desks, Cuts(shares, keys), tuple(notices))
+    cuts = Cuts(shares, keys, before=None if before is None else before.cuts)
+    return Engines(desks, cuts, tuple(notices), makings)
 
 
-def open_engine(section: EngineSection, *, tiers: bool, prepared: Path | None = None) -> tuple[Engine, str]:
+def _manifests(section: EngineSection) -> tuple[bytes, ...]:
+    places = [section.bundle, None if section.embedding is None else section.embedding.bundle]
+    found = []
+    for place in places:
+        try:
+            found.append(b"" if place is None else (Path(place) / MANIFEST).read_bytes())
+        except OSError:
+            found.append(b"")
+    return tuple(found)
+
+
+def open_engine(
+    section: EngineSection, *, tiers: bool, routes: Sequence[Sequence[Route]] = (), prepared: Path | None = None
+) -> tuple[Engine, str]:
     """Open one engine, and return what is to be said about its speed, if anything. Raises as `open_engines` does.
 
-    tiers: a router wants to know from it which of two tiers a request needs.
+    tiers: a router wants to know from it which of two tiers a request needs. routes: of each router that asks it.
     """
     if section.kind in ("classifier", "modality"):
         return _open_classifier(section, tiers=tiers, prepared=prepared)
     if section.kind == "matrix_factorization":
         return _open_factorization(section, prepared=prepared)
-    raise RouterError(f"no engine of kind {section.kind} is installed")
+    return _open_preference(section, routes, prepared=prepared)
+
+
+def _open_preference(
+    section: EngineSection, routes: Sequence[Sequence[Route]], *, prepared: Path | None
+) -> tuple[Engine, str]:
+    from signalbox.engines.preference.open import open_local, open_served
+
+    if section.bundle is None:
+        assert section.endpoint is not None  # the policy's own check
+        assert section.model is not None
+        served = open_served(
+            section.endpoint,
+            section.model,
+            prompt=section.prompt or "",
+            key_file=None if section.key_file is None else Path(section.key_file),
+            budget=section.max_tokens,
+            margin=section.margin,
+        )
+        for each in routes:
+            served.prepare(each)
+        return served, ""
+    local, pace, provider = open_local(
+        Path(section.bundle), device=section.device, budget=section.max_tokens, margin=section.margin, prepared=prepared
+    )
+    for each in routes:
+        local.prepare(each)
+    return local, too_slow(section, pace, provider)
 
 
 def _open_factorization(section: EngineSection, *, prepared: Path | None) -> tuple[Engine, str]:

@@ -112,6 +112,11 @@ class Exchange:
         """Whether there is a policy to decide with."""
         return self._serving is not None
 
+    @property
+    def engines(self) -> Engines | None:
+        """Of the policy in use, for the next one to go on with."""
+        return None if self._serving is None else self._serving.engines
+
     def use(
         self,
         pipeline: Pipeline,

@@ -23,6 +23,7 @@ _OWN_KEYS = {
     "endpoint": ("preference",),
     "model": ("preference",),
     "key_file": ("preference",),
+    "prompt": ("preference",),
     "location": ("preference",),
     "margin": ("preference",),
 }
@@ -70,6 +71,12 @@ class Engine(Section):
         default=None, min_length=1, max_length=256, description="What the server calls its model."
     )
     key_file: str | None = Field(default=None, description="File that holds the server's API key and nothing else.")
+    prompt: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Prompt that a served model was trained with; see docs/preference.md. Default: by its name.",
+    )
     location: Literal["cloud", "local"] = Field(
         default="cloud", description="Of the server. Only one inside the trust boundary is told of local-only requests."
     )

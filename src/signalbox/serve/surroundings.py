@@ -69,10 +69,15 @@ class Surroundings:
             self._letting_go.atexit = False  # `close` is for that
         return self._edge
 
-    def engines(self, policy: Policy) -> Engines | None:
-        """Return a policy's engines, opened; None when its routers ask none. One that cannot be opened says so."""
+    def engines(self, policy: Policy, before: Engines | None) -> Engines | None:
+        """Return a policy's engines, opened; None when its routers ask none. One that cannot be opened says so.
+
+        before: those in use, of which what did not change is kept.
+        """
         log = EngineLog()
-        engines = open_engines(policy, cores=self._cores, prepared=self._run_dir / PREPARED, failed=log.failed)
+        engines = open_engines(
+            policy, before=before, cores=self._cores, prepared=self._run_dir / PREPARED, failed=log.failed
+        )
         if engines is not None:
             # Engines run Python between their networks; nobody who serves should wait 5 ms for the interpreter.
             sys.setswitchinterval(SWITCH_SECONDS)

@@ -48,7 +48,7 @@ def use_policy(exchange: Exchange, message: Message, control: ChildEnd, surround
             stream_usage=policy.gateway.stream_usage,
             edge=surroundings.edge(policy.state if pipeline.needs_store else None),
             journal=policy.journal is not None,
-            engines=surroundings.engines(policy),
+            engines=surroundings.engines(policy, exchange.engines),
         )
     except SignalboxError as problem:
         control.send({"type": "policy_failed", "sha256": message["sha256"], "error": str(problem)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -11,13 +12,15 @@ import pytest
 
 from signalbox.engines.base import Answer, Outcome, Question
 from signalbox.engines.open import Engines, answer_now, open_engines
+from signalbox.engines.routes import routes_of
 from signalbox.errors import SignalboxError
 from signalbox.features.extract import extract
 from signalbox.policy.load import load_text
 from tests.unit.decide.cases import make_case, make_policy
 
 from . import tiny
-from .bundles import TIERS, classifier_bundle, judged_policy
+from .bundles import TASKS, TIERS, classifier_bundle, judged_policy
+from .scripted_server import respond, serving
 
 
 def ask(engines: Engines, text: str = "proof of the theorem", seconds: float = 5.0) -> Answer:
@@ -134,3 +137,49 @@ def test_check_opens_bundles_and_names_file_finding_and_fix(tmp_path: Path) -> N
     shutil.rmtree(bundle)
     [warning] = [w for w in load_text(text, "policy.yaml", check_files=True).warnings if "engines" in w.path]
     assert "router.json" in warning.found
+
+
+def test_an_engine_that_a_reload_leaves_as_it_is_goes_on_with_its_model_and_scores(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "b")
+    shared = TIERS | {"target_share": 0.25}
+    before = opened(judged_policy(bundle, shared), cores=1)
+    for number in range(100):
+        before.cuts.saw("r", number / 100)
+    after = opened(judged_policy(bundle, shared, router={"description": "changed"}), before=before, cores=1)
+    before.close()
+    assert ask(after).outcome is Outcome.RESULT
+    assert after._desks["judge"] is before._desks["judge"]
+    assert after.cuts.cut("r") == 0.75
+    other = opened(judged_policy(bundle, shared | {"target_share": 0.5}), before=after, cores=1)
+    assert other.cuts.cut("r") == 0.5
+
+
+@pytest.mark.parametrize("change", ["section", "bundle"])
+def test_an_engine_that_a_reload_changes_is_opened_anew(tmp_path: Path, change: str) -> None:
+    bundle = classifier_bundle(tmp_path / "b")
+    before = opened(judged_policy(bundle), cores=1)
+    if change == "bundle":
+        classifier_bundle(bundle, {"proof": (0, 0, 3)})
+    engine = {"max_tokens": 128} if change == "section" else {}
+    after = opened(judged_policy(bundle, engine=engine), before=before, cores=1)
+    before.close()
+    assert after._desks["judge"] is not before._desks["judge"]
+    assert ask(after, "proof").route == ("weak" if change == "bundle" else "strong")
+
+
+def test_a_served_preference_model_is_an_engine_of_the_policy_too() -> None:
+    completion = json.dumps({"choices": [{"message": {"content": '{"route": "hard"}'}}]}).encode()
+    described = [task | {"description": f"Work that is {task['name']}"} for task in TASKS]
+    with serving(respond(completion)) as server:
+        section = {"kind": "preference", "endpoint": server.url, "model": "Arch-Router-1.5B"}
+        policy = make_policy(
+            engines={"judge": section},
+            routers={"r": {"tasks": described, "default_task": "simple", "engine": "judge"}},
+        )
+        engines = opened(policy, strict=True)
+        request = make_case(text="a riddle").request
+        routes = routes_of(policy.routers["r"])
+        answer = answer_now(engines, "judge", Question(request, extract(request), routes, time.monotonic() + 5))
+        assert (answer.outcome, answer.route) == (Outcome.RESULT, "hard")
+        assert "Work that is hard" in str(server.bodies[0])
+        engines.close()

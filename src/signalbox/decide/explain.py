@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from signalbox.core import scan
 from signalbox.decide.describe import describe
 from signalbox.decide.pipeline import Pipeline
 from signalbox.decide.trace import Trace
+from signalbox.engines.base import Question
+from signalbox.engines.open import answer_now, open_engines
 from signalbox.errors import RouterError, SetupError
 from signalbox.features.extract import extract
 from signalbox.policy.load import load_policy
+from signalbox.policy.schema import Policy
 from signalbox.prices.resolve import resolve
 from signalbox.trim import Trimmer, open_encoder
 from signalbox.types import Case, Endpoint, ParsedRequest, Signals
@@ -26,7 +30,8 @@ def route_once(policy: Path, body: bytes, endpoint: str, headers: Mapping[str, s
 
     headers: names lower-case. A weighted alias splits by `x-model-affinity`, as in the gateway.
     Raises RequestError when the request is refused and no explanation was asked for, or cannot be parsed;
-    SetupError for an unknown endpoint; PolicyError for a policy that cannot be used.
+    SetupError for an unknown endpoint; PolicyError for a policy that cannot be used; BundleError or RouterError for an
+    engine that has to be asked and cannot be opened.
     """
     if endpoint not in list(Endpoint):
         raise SetupError(f"unknown endpoint {endpoint!r}; expected one of {', '.join(Endpoint)}")
@@ -34,8 +39,20 @@ def route_once(policy: Path, body: bytes, endpoint: str, headers: Mapping[str, s
     pipeline = Pipeline.compile(loaded, resolve(loaded))
     request = ParsedRequest(Endpoint(endpoint), body, scan(body), headers)
     signals = Signals(DECISION_ID, time.time(), headers.get(AFFINITY_HEADER, DECISION_ID))
-    case = Case(request, extract(request), signals)
+    case = _judged(Case(request, extract(request), signals), pipeline, loaded)
     return pipeline.explain(case) if explain else describe(pipeline.decide(case))
+
+
+def _judged(case: Case, pipeline: Pipeline, policy: Policy) -> Case:
+    """Ask the engine that has a say, if any does, as the gateway would. Raises as `open_engines` does."""
+    judge = pipeline.asks(case)
+    engines = None if judge is None else open_engines(policy, only=judge.engine, strict=True)
+    if judge is None or engines is None:
+        return case
+    deadline = time.monotonic() + engines.deadline_seconds(judge.engine)
+    answer = answer_now(engines, judge.engine, Question(case.request, case.features, judge.routes, deadline))
+    engines.close()
+    return replace(case, signals=replace(case.signals, answers={judge.engine: answer}))
 
 
 def router_prompt(body: bytes, tokenizer: Path, budget: int) -> Trace:

@@ -108,6 +108,7 @@ def open_engines(
     prepared: Path | None = None,
     failed: Callable[[str, BaseException], None] | None = None,
     strict: bool = False,
+    only: str | None = None,
 ) -> Engines | None:
     """Open the engines that routers of a policy ask; None if none asks any. Takes seconds for large models.
 
@@ -115,7 +116,7 @@ def open_engines(
     cores: that this process may use at once; by default all it may run on. prepared: folder for weights that processes
     share. failed: told of exceptions that an engine let through.
     An engine that cannot be opened is a notice, and fails whenever it is asked. strict: raises instead, BundleError,
-    RouterError or SetupError.
+    RouterError or SetupError. only: name of the one engine that is wanted.
     """
     judges = {name: judge for name, router in policy.routers.items() if (judge := router.judge) is not None}
     if not judges:
@@ -123,6 +124,8 @@ def open_engines(
     desks, notices, makings = {}, [], {}
     cores = cores or len(os.sched_getaffinity(0))
     for name in dict.fromkeys(judge.name for judge in judges.values()):
+        if only not in (None, name):
+            continue
         section = policy.engines[name]
         asking = [router for router, judge in judges.items() if judge.name == name]
         tiers = any(judges[router].has_tiers for router in asking)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from signalbox.decide.explain import route_once
 from signalbox.engines.base import Answer, Outcome, Question
 from signalbox.engines.open import Engines, answer_now, open_engines
 from signalbox.engines.routes import routes_of
@@ -183,3 +184,17 @@ def test_a_served_preference_model_is_an_engine_of_the_policy_too() -> None:
         assert (answer.outcome, answer.route) == (Outcome.RESULT, "hard")
         assert "Work that is hard" in str(server.bodies[0])
         engines.close()
+
+
+def test_a_route_without_a_gateway_asks_the_engine_as_the_gateway_would(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(judged_policy(classifier_bundle(tmp_path / "b")).model_dump_json(exclude_unset=True))
+    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "proof"}]}).encode()
+    trace = route_once(policy, body, "chat_completions", {}, explain=True)
+    assert (trace["choice"]["route"], trace["choice"]["reason"]) == ("hard", "engine")
+    assert (trace["engine"]["outcome"], trace["engine"]["threshold"]) == ("result", 0.5)
+    shutil.rmtree(tmp_path / "b")
+    with pytest.raises(SignalboxError, match=r"router\.json"):
+        route_once(policy, body, "chat_completions", {}, explain=True)
+    named = json.dumps({"model": "acme-mini", "messages": []}).encode()
+    assert route_once(policy, named, "chat_completions", {}, explain=False)["route"] == "acme-mini"

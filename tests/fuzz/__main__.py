@@ -60,6 +60,8 @@ TARGETS = {
     ),
     "envelopes": Target("test_edge", "test_any_bytes_are_answered_and_the_next_message_too", "SEEDS"),
     "bodies": Target("test_edge", "test_any_body_is_decided_or_refused_and_never_a_fault"),
+    "answers": Target("test_preference", "test_any_answer_is_read_and_only_known_routes_come_out"),
+    "completions": Target("test_preference", "test_any_completion_is_an_outcome_with_shares_that_sum_to_one"),
     "log": Target("test_collector", "test_any_message_is_read_or_skipped", "SEEDS"),
     "metadata": Target("test_collector", "test_metadata_of_any_shape_is_read_and_none_of_its_text_is_logged"),
 }

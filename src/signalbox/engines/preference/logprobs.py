@@ -88,7 +88,7 @@ def _bytes(entry: Mapping[str, Any]) -> bytes:
     raw = entry.get("bytes")
     if raw is None:
         return str(entry["token"]).encode("utf-8", "surrogatepass")
-    return bytes(raw)
+    return bytes(list(raw))  # of a number, `bytes` would make that many zeros
 
 
 def _probability(entry: Mapping[str, Any]) -> float:

@@ -78,6 +78,7 @@ def test_names_in_escapes_are_compared_in_escapes() -> None:
         {"content": [{"token": '{"route": "code"}', "logprob": "much"}]},
         {"content": [{"token": '{"route": "code"}', "logprob": float("nan")}]},
         {"content": [{"token": "{", "logprob": 0, "bytes": [999]}]},
+        {"content": [{"token": "{", "logprob": 0, "bytes": 10**15}]},
         {"content": [{"token": "something else", "logprob": 0}]},
         {"content": [{"token": '{"route": "code', "logprob": 0}]},
         {"content": [7]},

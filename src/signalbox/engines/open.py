@@ -25,6 +25,7 @@ from signalbox.errors import RouterError, SignalboxError
 from signalbox.policy.engines import Embedding
 from signalbox.policy.engines import Engine as EngineSection
 from signalbox.policy.schema import Policy
+from signalbox.trim import open_encoder
 
 SLOW = 2.0  # times its deadline: what is longer still is not worth the time of loading
 NOT_OPENED = Answer(Outcome.FAILED, detail="not_opened")
@@ -197,6 +198,7 @@ def _open_preference(
             section.model,
             prompt=section.prompt or "",
             key_file=None if section.key_file is None else Path(section.key_file),
+            encoder=None if section.tokenizer_file is None else open_encoder(Path(section.tokenizer_file)),
             budget=section.max_tokens,
             margin=section.margin,
         )

@@ -24,6 +24,7 @@ _OWN_KEYS = {
     "model": ("preference",),
     "key_file": ("preference",),
     "prompt": ("preference",),
+    "tokenizer_file": ("preference",),
     "location": ("preference",),
     "margin": ("preference",),
 }
@@ -76,6 +77,11 @@ class Engine(Section):
         min_length=1,
         max_length=64,
         description="Prompt that a served model was trained with; see docs/preference.md. Default: by its name.",
+    )
+    tokenizer_file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A served model's tokenizer.json, to count its prompts. Default: three bytes count as a token.",
     )
     location: Literal["cloud", "local"] = Field(
         default="cloud", description="Of the server. Only one inside the trust boundary is told of local-only requests."
@@ -138,6 +144,8 @@ class Engine(Section):
                 raise ValueError(f"an engine of kind preference is {_PLACE}, one of the two")
             if self.endpoint is not None and self.model is None:
                 raise ValueError("`endpoint` needs `model`: what the server calls its model")
+            if self.bundle is not None and self.tokenizer_file is not None:
+                raise ValueError("a bundle has its own tokenizer; `tokenizer_file` is for a served model")
         elif self.bundle is None:
             raise ValueError(f"an engine of kind {self.kind} needs `bundle`: the folder of its model")
         if self.kind == "matrix_factorization" and self.embedding is None:

@@ -21,6 +21,7 @@ from tests.unit.decide.cases import make_case, make_policy
 
 from . import tiny
 from .bundles import TASKS, TIERS, classifier_bundle, judged_policy
+from .preference.tokenizers_like_qwen import prompt_tokenizer, tokenizer_json
 from .scripted_server import respond, serving
 
 
@@ -168,21 +169,26 @@ def test_an_engine_that_a_reload_changes_is_opened_anew(tmp_path: Path, change: 
     assert ask(after, "proof").route == ("weak" if change == "bundle" else "strong")
 
 
-def test_a_served_preference_model_is_an_engine_of_the_policy_too() -> None:
+def test_a_served_preference_model_is_an_engine_of_the_policy_too(tmp_path: Path) -> None:
+    tokenizer = tmp_path / "tokenizer.json"
+    tokenizer.write_text(tokenizer_json())
     completion = json.dumps({"choices": [{"message": {"content": '{"route": "hard"}'}}]}).encode()
     described = [task | {"description": f"Work that is {task['name']}"} for task in TASKS]
     with serving(respond(completion)) as server:
-        section = {"kind": "preference", "endpoint": server.url, "model": "Arch-Router-1.5B"}
+        section = {"kind": "preference", "endpoint": server.url, "model": "Arch-Router-1.5B", "max_tokens": 900}
+        section["tokenizer_file"] = str(tokenizer)
         policy = make_policy(
             engines={"judge": section},
             routers={"r": {"tasks": described, "default_task": "simple", "engine": "judge"}},
         )
         engines = opened(policy, strict=True)
-        request = make_case(text="a riddle").request
+        request = make_case(text="a riddle " * 2000).request
         routes = routes_of(policy.routers["r"])
         answer = answer_now(engines, "judge", Question(request, extract(request), routes, time.monotonic() + 5))
         assert (answer.outcome, answer.route) == (Outcome.RESULT, "hard")
-        assert "Work that is hard" in str(server.bodies[0])
+        prompt = server.bodies[0]["messages"][0]["content"]
+        assert "Work that is hard" in prompt
+        assert 0.9 * 900 < prompt_tokenizer().count(prompt.encode()) <= 900
         engines.close()
 
 

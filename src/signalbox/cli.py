@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from signalbox import __version__
-from signalbox.errors import PolicyError, RequestError, SetupError
+from signalbox.errors import BundleError, PolicyError, RequestError, SetupError
 
 # Imports of what a command needs happen inside the command: `signalbox check` should not wait for gRPC.
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (SetupError, PolicyError) as problem:
+    except (SetupError, PolicyError, BundleError) as problem:
         print(f"signalbox: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -92,6 +92,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     journal.add_argument("--dir", type=Path, required=True, metavar="DIR", help="`journal.directory` of the policy")
     journal.add_argument("--json", action="store_true", help="machine-readable summary")
     journal.set_defaults(command=_journal)
+
+    models = commands.add_parser("models", help="router models: look at a bundle")
+    if words[:1] == ["models"]:
+        from signalbox.bundles.commands import add_arguments as add_models_arguments
+
+        add_models_arguments(models)
+    models.set_defaults(command=_models)
 
     mock = commands.add_parser("mock", help="run mock providers")
     if words[:1] == ["mock"]:  # its options are its own, in a module that takes a moment to import
@@ -214,6 +221,12 @@ def _journal(options: argparse.Namespace) -> int:
     summary = summarise(options.dir)
     print(json.dumps(summary.as_json(), indent=2) if options.json else summary.text)
     return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    from signalbox.bundles.commands import run
+
+    return run(options)
 
 
 def _mock(options: argparse.Namespace) -> int:

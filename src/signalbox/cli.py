@@ -93,7 +93,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     journal.add_argument("--json", action="store_true", help="machine-readable summary")
     journal.set_defaults(command=_journal)
 
-    models = commands.add_parser("models", help="router models: look at a bundle")
+    models = commands.add_parser("models", help="router models: export, look at, measure")
     if words[:1] == ["models"]:
         from signalbox.bundles.commands import add_arguments as add_models_arguments
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
+
+from signalbox.bundles.export.request import DEFAULT_BOUND, Request
+from signalbox.bundles.manifest import Dtype, Kind, Window
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +19,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inspect.add_argument("folder", type=Path, metavar="DIR")
     inspect.add_argument("--json", action="store_true", help="machine-readable")
     inspect.set_defaults(action=_inspect)
+
+    export = commands.add_parser("export", help="make a bundle of a checkpoint; needs the extra `export`")
+    export.add_argument("source", metavar="SOURCE", help="folder of a checkpoint, or OWNER/NAME on the hub")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="the bundle's folder")
+    export.add_argument("--replace", action="store_true", help="replace a bundle that is there")
+    export.add_argument("--revision", default="", metavar="COMMIT", help="of the hub's model")
+    export.add_argument("--kind", type=Kind, choices=tuple(Kind), metavar="KIND", help=f"one of {', '.join(Kind)}")
+    export.add_argument(
+        "--dtype", type=Dtype, choices=(Dtype.FLOAT32, Dtype.INT8), default=Dtype.FLOAT32, help="of the weights"
+    )
+    export.add_argument("--labels", type=_names, default=(), metavar="A,B,C", help="in the order of the outputs")
+    export.add_argument("--max-tokens", type=int, default=0, metavar="N", help="most that one run takes")
+    export.add_argument("--window", type=_window, metavar="TOKENS:STRIDE", help="how longer texts are read")
+    export.add_argument("--prompt", default="", metavar="NAME", help="prompt format the model was trained with")
+    export.add_argument("--embedding", default="", metavar="NAME", help="model whose vectors the tensors expect")
+    export.add_argument("--licence", default="", metavar="NAME", help="where the model card states none")
+    export.add_argument(
+        "--min-agreement",
+        type=_share,
+        default=DEFAULT_BOUND,
+        metavar="SHARE",
+        help=f"of texts that int8 has to answer as float32 does (default {DEFAULT_BOUND})",
+    )
+    export.add_argument("--texts", type=Path, metavar="FILE", help="texts to measure that on, one in a line")
+    export.add_argument("--quiet", action="store_true", help="say nothing while it works")
+    export.set_defaults(action=_export)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,3 +59,46 @@ def _inspect(options: argparse.Namespace) -> int:
     description = describe(options.folder)
     print(json.dumps(description.as_json(), indent=2) if options.json else description.text)
     return description.exit_status
+
+
+def _export(options: argparse.Namespace) -> int:
+    from signalbox.bundles.export.progress import Progress
+    from signalbox.bundles.export.run import export
+
+    request = Request(
+        source=options.source,
+        out=options.out,
+        revision=options.revision,
+        kind=options.kind,
+        dtype=options.dtype,
+        labels=options.labels,
+        max_tokens=options.max_tokens,
+        window=options.window,
+        prompt=options.prompt,
+        embedding=options.embedding,
+        licence=options.licence,
+        bound=options.min_agreement,
+        texts=options.texts,
+        replace=options.replace,
+    )
+    export(request, Progress(None if options.quiet else sys.stderr))
+    print(options.out)
+    return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"expected more than 0 and at most 1, found {text}")
+    return share
+
+
+def _window(text: str) -> Window:
+    tokens, colon, stride = text.partition(":")
+    if not (colon and tokens.isdecimal() and stride.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected TOKENS:STRIDE, found {text!r}")
+    return Window(int(tokens), int(stride))

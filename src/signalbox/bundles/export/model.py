@@ -80,7 +80,7 @@ def load(checkpoint: Checkpoint, family: Family, scratch: Path) -> Any:
                 trust_remote_code=False,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as problem:
+        except Exception as problem:  # each library below has errors of its own for what is damaged
             lines = str(problem).strip().splitlines() or [type(problem).__name__]
             raise checkpoint.refuse(
                 f"transformers cannot load it: {lines[0]}", expected="a whole checkpoint", file=""

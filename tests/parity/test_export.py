@@ -11,7 +11,7 @@ import pytest
 
 from signalbox.bundles import Bundle, Kind, Pooling, open_bundle
 from signalbox.bundles.export.quantise import token_ids
-from signalbox.bundles.export.session import open_session, run
+from signalbox.bundles.session import open_session, run
 from signalbox.cli import main
 from signalbox.errors import BundleError
 from tests.parity import small

@@ -13,7 +13,7 @@ import pytest
 
 from signalbox.bundles import Bundle, open_bundle
 from signalbox.bundles.export.quantise import token_ids
-from signalbox.bundles.export.session import open_session, run
+from signalbox.bundles.session import open_session, run
 from signalbox.cli import main
 
 PACKAGE = Path(os.environ.get("SIGNALBOX_WEIGHTS", Path(sys.prefix) / "weights")) / "all_minilm_l6_v2" / "model.zip"

@@ -46,6 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--quiet", action="store_true", help="say nothing while it works")
     export.set_defaults(action=_export)
 
+    bench = commands.add_parser("bench", help="measure a bundle here: latency by length, requests a second, memory")
+    bench.add_argument("folder", type=Path, metavar="DIR")
+    bench.add_argument("--lengths", type=_counts, default=(), metavar="N,M", help="of prompts, in tokens")
+    bench.add_argument("--threads", type=_counts, default=(1,), metavar="N,M", help="of one run (default 1)")
+    bench.add_argument("--processes", type=_counts, default=(1,), metavar="N,M", help="whose memory (default 1)")
+    bench.add_argument("--seconds", type=float, default=2.0, metavar="S", help="for each figure (default 2)")
+    bench.add_argument("--json", action="store_true", help="machine-readable")
+    bench.add_argument("--quiet", action="store_true", help="say nothing while it works")
+    bench.set_defaults(action=_bench)
+
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand. Returns the exit status; raises BundleError."""
@@ -62,8 +72,8 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from signalbox.bundles.export.progress import Progress
     from signalbox.bundles.export.run import export
+    from signalbox.bundles.progress import Progress
 
     request = Request(
         source=options.source,
@@ -84,6 +94,29 @@ def _export(options: argparse.Namespace) -> int:
     export(request, Progress(None if options.quiet else sys.stderr))
     print(options.out)
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from signalbox.bundles.bench import bench
+    from signalbox.bundles.progress import Progress
+
+    report = bench(
+        options.folder,
+        Progress(None if options.quiet else sys.stderr),
+        lengths=options.lengths,
+        threads=options.threads,
+        processes=options.processes,
+        seconds=options.seconds,
+    )
+    print(json.dumps(report.as_json(), indent=2) if options.json else report.text)
+    return 0
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    counts = tuple(int(each) for each in text.split(","))
+    if min(counts) < 1:
+        raise argparse.ArgumentTypeError(f"expected numbers of 1 or more, found {text}")
+    return counts
 
 
 def _names(text: str) -> tuple[str, ...]:

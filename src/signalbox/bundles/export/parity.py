@@ -10,7 +10,7 @@ import numpy as np
 
 from signalbox.bundles.export.checkpoint import Checkpoint
 from signalbox.bundles.export.plan import Family, positions
-from signalbox.bundles.export.session import Array, open_session, run
+from signalbox.bundles.session import Array, open_session, run
 
 LENGTHS = (4, 17, 64, 255)
 TOLERANCE = 1e-4

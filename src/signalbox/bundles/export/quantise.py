@@ -17,8 +17,8 @@ from signalbox.bundles.export.checkpoint import Checkpoint
 from signalbox.bundles.export.model import DATA, save
 from signalbox.bundles.export.plan import Family
 from signalbox.bundles.export.quiet import quiet
-from signalbox.bundles.export.session import Array, open_session, run
 from signalbox.bundles.manifest import MODEL, TOKENIZER, Agreement, Manifest, Pooling
+from signalbox.bundles.session import Array, open_session, run
 
 ALIKE_COSINE = 0.98  # MiniLM's int8 vectors have 0.993 on average and 0.981 at worst
 

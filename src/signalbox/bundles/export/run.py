@@ -16,11 +16,11 @@ from signalbox.bundles.export.checkpoint import Checkpoint, open_checkpoint
 from signalbox.bundles.export.model import check_environment, load, made_with, write_graph
 from signalbox.bundles.export.parity import cases, check_parity, expected
 from signalbox.bundles.export.plan import Family, Plan, plan
-from signalbox.bundles.export.progress import Progress
 from signalbox.bundles.export.request import Request
 from signalbox.bundles.export.tensors import write_tensors
 from signalbox.bundles.export.tokenizer import write_tokenizer
 from signalbox.bundles.manifest import MANIFEST, MODEL, Agreement, Dtype, Manifest
+from signalbox.bundles.progress import Progress
 from signalbox.errors import BundleError
 
 

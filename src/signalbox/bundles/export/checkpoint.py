@@ -15,6 +15,7 @@ from signalbox.errors import BundleError, SetupError
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "README.md", "LICENSE*"]
+_PICKLES = ["pytorch_model*.bin"]  # fetched where there is nothing safer, as they are as large again
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _MAX_CARD_BYTES = 1 << 20
 
@@ -103,7 +104,10 @@ def _fetch(name: str, revision: str) -> Path:
     except ImportError as problem:
         raise missing("huggingface_hub") from problem
     try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=_WANTED))
+        folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=_WANTED))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=_WANTED + _PICKLES))
+        return folder
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as problem:
         said = str(problem).strip().splitlines() or [type(problem).__name__]
         raise BundleError.single(

@@ -58,6 +58,9 @@ PUBLISHED = (
     Published(r"mmbert.*(jailbreak|pii).*", Kind.MODALITY, max_tokens=512, window=_GUARD),
     Published(r"mmbert.*(factcheck|modality).*", Kind.MODALITY, max_tokens=256),
     Published(r"mmbert.*(intent|feedback).*", Kind.MODALITY, max_tokens=512),
+    # Their successors, with the same labels and no length of training stated.
+    Published(r"vela-.*-encoder-.*-(guard|pii)", Kind.MODALITY, max_tokens=512, window=_GUARD),
+    Published(r"vela-.*-encoder-.*-(domain|factcheck|feedback|modality)", Kind.MODALITY, max_tokens=512),
     Published(r"all-minilm-l6-v2", Kind.ENCODER, max_tokens=256, pooling=Pooling.MEAN),
 )
 

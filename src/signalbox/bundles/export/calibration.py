@@ -16,7 +16,7 @@ def shipped_texts() -> list[str]:
     """Return the texts that ship, and longer ones made of four and of eight neighbours."""
     content = (files("signalbox.bundles.export") / "calibration.txt").read_text(encoding="utf-8")
     texts = [text.strip() for text in content.split("\n%%\n")]
-    longer = ["\n\n".join(texts[at : at + size]) for size in (4, 8) for at in range(0, len(texts), size)]
+    longer = ["\n\n".join(texts[at : at + size]) for size in (4, 8) for at in range(0, len(texts) - size + 1, size)]
     return texts + longer
 
 

@@ -153,6 +153,22 @@ def test_int8_is_kept_where_it_agrees_and_refused_with_the_figure_where_it_does_
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("make", [small.modern_bert, small.qwen2], ids=["modern bert", "qwen2"])
+def test_float16_keeps_the_types_of_inputs_and_outputs_and_says_how_it_agrees(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    name = "Arch-Router-1.5B" if make is small.qwen2 else "mmbert32k-intent-classifier-merged"
+    bundle = exported(make(tmp_path / name), tmp_path / "b", "--dtype", "float16", "--min-agreement", "0.8")
+    assert bundle.manifest.dtype == "float16"
+    assert bundle.manifest.providers == ("CUDAExecutionProvider",)
+    assert bundle.manifest.agreement is not None
+    assert bundle.graph is not None
+    assert {port.dtype for port in bundle.graph.outputs} == {"float32"}
+    assert not any(port.dtype == "float16" for port in bundle.graph.inputs)
+    whole = exported(tmp_path / name, tmp_path / "c")
+    assert bundle.manifest.sizes["model.onnx.data"] < 0.6 * whole.manifest.sizes["model.onnx.data"]
+
+
 def _spoil(source: Path) -> None:
     """Give activations an outlier that one scale for all of them serves badly, and every text a narrow choice."""
     import torch

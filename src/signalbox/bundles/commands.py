@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--replace", action="store_true", help="replace a bundle that is there")
     export.add_argument("--revision", default="", metavar="COMMIT", help="of the hub's model")
     export.add_argument("--kind", type=Kind, choices=tuple(Kind), metavar="KIND", help=f"one of {', '.join(Kind)}")
-    export.add_argument(
-        "--dtype", type=Dtype, choices=(Dtype.FLOAT32, Dtype.INT8), default=Dtype.FLOAT32, help="of the weights"
-    )
+    export.add_argument("--dtype", type=Dtype, choices=tuple(Dtype), default=Dtype.FLOAT32, help="of the weights")
     export.add_argument("--labels", type=_names, default=(), metavar="A,B,C", help="in the order of the outputs")
     export.add_argument("--max-tokens", type=int, default=0, metavar="N", help="most that one run takes")
     export.add_argument("--window", type=_window, metavar="TOKENS:STRIDE", help="how longer texts are read")

@@ -40,8 +40,11 @@ _KINDS = {
     Family.TENSORS: (Kind.MATRIX_FACTORIZATION,),
 }
 _DEFAULT_MAX_TOKENS = {Family.CAUSAL: 4096}
-_CPU_FIRST = ("CPUExecutionProvider",)
-_GPU_FIRST = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_PROVIDERS = {
+    Dtype.FLOAT32: ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    Dtype.INT8: ("CPUExecutionProvider",),
+    Dtype.FLOAT16: ("CUDAExecutionProvider",),  # a CPU computes in float32 and converts at every step
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def plan(request: Request, checkpoint: Checkpoint) -> Plan:
         pooling=_pooling(checkpoint, known) if family is Family.ENCODER else Pooling.NONE,
         embedding=_embedding(request, known) if family is Family.TENSORS else "",
         window=window if kind in (Kind.CLASSIFIER, Kind.MODALITY) else None,
-        providers=_CPU_FIRST if request.dtype is Dtype.INT8 or family is Family.TENSORS else _GPU_FIRST,
+        providers=() if family is Family.TENSORS else _PROVIDERS[request.dtype],
         source=checkpoint.source,
         revision=checkpoint.revision,
         licence=request.licence or checkpoint.licence,

@@ -1,7 +1,8 @@
-"""int8 weights, and the gate before them: how often does the small model answer as its original does?
+"""Smaller weights, and the gate before them: how often does the small model answer as its original does?
 
-Weights are quantised per channel and activations while the model runs. Per channel and not per tensor: on MiniLM the
-cosine with the original is 0.993 against 0.961. What an int8 model is worth is measured on texts, for each model anew.
+int8 is for processors, float16 for accelerators. For int8, weights are quantised per channel and activations while
+the model runs. Per channel and not per tensor: on MiniLM the cosine with the original is 0.993 against 0.961. What a
+smaller model is worth is measured on texts, for each model anew.
 """
 
 from __future__ import annotations
@@ -79,6 +80,16 @@ def quantise(source: Path, out: Path, *, keep_wide: bool) -> int:
     return len(kept)
 
 
+def halve(source: Path, out: Path) -> None:
+    """Write `out`/model.onnx with float16 weights; inputs and outputs stay float32."""
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    graph = onnx.load(source)
+    with quiet():  # inferring shapes would serialise the weights, of which protobuf takes 2 GB at most
+        save(convert_float_to_float16(graph, keep_io_types=True, disable_shape_infer=True), out)
+
+
 def agreement(
     checkpoint: Checkpoint, family: Family, original: Sequence[Array], quantised: Sequence[Array], kept: int
 ) -> Agreement:
@@ -87,7 +98,7 @@ def agreement(
     worst = 0.0
     for before, after in zip(original, quantised, strict=True):
         if not np.isfinite(after).all():
-            raise checkpoint.refuse("the int8 model answers NaN", fix="export with --dtype float32", file="")
+            raise checkpoint.refuse("the smaller model answers NaN", fix="export with --dtype float32", file="")
         if family is Family.ENCODER:
             distance = 1 - float(before[0] @ after[0])
             same = np.array([distance <= 1 - ALIKE_COSINE])

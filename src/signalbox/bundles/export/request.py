@@ -15,7 +15,7 @@ class Request:
     """One export. None and empty stand for what the checkpoint, or what is published of it, says.
 
     source: folder of a checkpoint, or its name on the hub. labels: of the output, in its order.
-    bound: the least share of calibration texts that an int8 model answers as its float32 original does.
+    bound: the least share of calibration texts that a smaller model answers as its float32 original does.
     texts: a file with calibration texts of the operator's own, one in a line; None for those that ship.
     replace: an existing bundle at `out` is replaced, once the new one is whole.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -68,14 +69,12 @@ def _fill(request: Request, checkpoint: Checkpoint, planned: Plan, out: Path, pr
     parity = _float32(checkpoint, family, whole, progress)
     progress.note(f"float32 graph within {parity:.1e} of the checkpoint")
     manifest = msgspec.structs.replace(manifest, parity=parity, made_with=made_with())
-    if request.dtype is Dtype.INT8:
-        agreement = _int8(request, checkpoint, planned, out, progress)
-        manifest = msgspec.structs.replace(manifest, agreement=agreement)
-    elif request.dtype is Dtype.FLOAT32:
+    if request.dtype is Dtype.FLOAT32:
         for file in whole.iterdir():
             file.rename(out / file.name)
     else:
-        raise BundleError.single(request.source, f"--dtype {request.dtype}", expected="float32 or int8")
+        agreement = _smaller(request, checkpoint, planned, out, progress)
+        manifest = msgspec.structs.replace(manifest, agreement=agreement)
     shutil.rmtree(whole)
     return manifest
 
@@ -96,8 +95,23 @@ def _float32(checkpoint: Checkpoint, family: Family, whole: Path, progress: Prog
         return check_parity(checkpoint, whole / MODEL, family, ids, answers)
 
 
-def _int8(request: Request, checkpoint: Checkpoint, planned: Plan, out: Path, progress: Progress) -> Agreement:
-    """Quantise, and hold the result against float32; once more with fewer int8 products if it falls short."""
+def _attempts(dtype: Dtype, source: Path, out: Path) -> list[tuple[str, Callable[[], int]]]:
+    """Return ways to make a model smaller, smallest first: name, and a function that returns what kept float32."""
+    if dtype is Dtype.FLOAT16:
+
+        def halve() -> int:
+            quantise.halve(source, out)
+            return 0
+
+        return [("float16", halve)]
+    return [
+        ("int8", lambda: quantise.quantise(source, out, keep_wide=False)),
+        ("int8, narrowing products in float32", lambda: quantise.quantise(source, out, keep_wide=True)),
+    ]
+
+
+def _smaller(request: Request, checkpoint: Checkpoint, planned: Plan, out: Path, progress: Progress) -> Agreement:
+    """Make the model smaller and hold it against float32; less small if the first attempt falls short."""
     manifest, family = planned.manifest, planned.family
     ids = quantise.token_ids(out, texts_of(request.texts), manifest.max_tokens)
     with progress.step(f"float32 answers to {len(ids)} texts"):
@@ -105,11 +119,11 @@ def _int8(request: Request, checkpoint: Checkpoint, planned: Plan, out: Path, pr
     if quantise.says_one_thing(family, original):
         progress.note("float32 gives every text the same label, so agreement shows little; give texts of your own")
     best: Agreement | None = None
-    for keep_wide in (False, True):
-        with progress.step("quantising to int8" + (", wide products in float32" if keep_wide else "")):
+    for name, write in _attempts(request.dtype, out / "float32" / MODEL, out):
+        with progress.step(f"writing {name}"):
             quantise.remove(out)
-            kept = quantise.quantise(out / "float32" / MODEL, out, keep_wide=keep_wide)
-        with progress.step(f"int8 answers to {len(ids)} texts"):
+            kept = write()
+        with progress.step(f"its answers to {len(ids)} texts"):
             answered = quantise.answers(out / MODEL, ids, manifest, family, progress.at)
         found = quantise.agreement(checkpoint, family, original, answered, kept)
         progress.note(f"agrees on {found.share:.1%} of {found.n} ({found.alike}), worst difference {found.worst}")
@@ -118,7 +132,7 @@ def _int8(request: Request, checkpoint: Checkpoint, planned: Plan, out: Path, pr
         best = found if best is None or found.share > best.share else best
     assert best is not None
     raise checkpoint.refuse(
-        f"int8 agrees with float32 on {best.share:.1%} of {best.n} ({best.alike})",
+        f"{request.dtype} agrees with float32 on {best.share:.1%} of {best.n} ({best.alike})",
         expected=f"{request.bound:.1%} at least",
         fix="export with --dtype float32; or measure on texts of your own with --texts FILE; or, if this is good "
         "enough for you, say so with --min-agreement",

@@ -19,6 +19,7 @@ from signalbox.types import ParsedRequest
 Scope = Literal["last_user", "conversation"]
 
 BYTES_PER_TOKEN = 3
+PIECE_CHARS = 16_384  # tokenized in a millisecond or two, and the list of their ids made in far less
 _PLAIN = {Role.USER: b""}  # classifiers and encoders were trained on what people wrote, without any scaffold
 
 
@@ -49,13 +50,20 @@ class Reader:
         return found
 
     def windows(self, request: ParsedRequest, tokens: int, stride: int) -> Iterator[list[int]]:
-        """Yield all text in scope, window by window: `tokens` each, special tokens included, `stride` apart."""
-        ids = self._encode(request.scan.text(last_user=self._scope == "last_user").decode("utf-8", "replace"))
+        """Yield all text in scope, window by window: `tokens` each, special tokens included, `stride` apart.
+
+        The text is tokenized as windows are asked for, some pages at a time: what is given up half-way costs half.
+        """
         room = tokens - self._extra
         step = min(stride, room)
-        for start in range(0, max(len(ids) - (room - step), 1), step):
-            if part := ids[start : start + room]:
-                yield [*self._before, *part, *self._after]
+        ids: list[int] = []
+        for piece in _pieces(request.scan.text(last_user=self._scope == "last_user").decode("utf-8", "replace")):
+            ids += self._encode(piece)
+            while len(ids) > room:
+                yield [*self._before, *ids[:room], *self._after]
+                del ids[:step]
+        if ids:
+            yield [*self._before, *ids, *self._after]
 
     def _encode(self, text: str) -> list[int]:
         try:
@@ -74,6 +82,17 @@ class Reader:
             if full[start : start + len(plain)] == plain:
                 return full[:start], full[start + len(plain) :]
         raise RouterError("the tokenizer's template does not leave a text as it is")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield a text in pieces of a few pages, cut before white space where there is some."""
+    start = 0
+    while len(text) - start > PIECE_CHARS:
+        end = text.rfind(" ", start + PIECE_CHARS // 2, start + PIECE_CHARS)
+        end = start + PIECE_CHARS if end < 0 else end
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 class _Bytes:

@@ -186,3 +186,17 @@ def test_which_labels_ask_for_the_strong_tier(
 def test_a_strong_label_the_model_does_not_have_is_an_error_that_names_those_it_has() -> None:
     with pytest.raises(RouterError, match="no label 'lwa'; it has law, maths"):
         strong_labels(("law", "maths"), ("lwa",))
+
+
+def test_a_text_of_megabytes_is_tokenized_as_its_windows_are_asked_for(tmp_path: Path) -> None:
+    reader = Reader(tiny.tokenizer(tmp_path), 128)
+    request = asked("word " * 400_000 + "secret").request
+    assert len(next(iter(reader.windows(request, 64, 62)))) == 64
+    began = time.monotonic()
+    next(iter(reader.windows(request, 64, 62)))
+    first = time.monotonic() - began
+    began = time.monotonic()
+    windows = list(reader.windows(request, 64, 62))
+    assert first < (time.monotonic() - began) / 4
+    assert sum(len(window) - 2 for window in windows) == 400_001
+    assert tiny.WORDS.index("secret") + 4 in windows[-1]

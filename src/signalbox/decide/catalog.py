@@ -16,6 +16,8 @@ from signalbox.decide.pools import Pool, make_pool, pick
 from signalbox.decide.rollout import CompiledRollout, compile_rollout
 from signalbox.decide.rules import RuleBook, compile_rules
 from signalbox.decide.trace import Trace
+from signalbox.engines.base import Route
+from signalbox.engines.routes import routes_of
 from signalbox.errors import RouterError
 from signalbox.policy.schema import Policy, Router, Rule
 from signalbox.types import Candidate, Case, Judgement, Reason
@@ -67,16 +69,19 @@ class CompiledRouter:
     rollout: CompiledRollout | None = None
     shadow: str | None = None
     judge: CompiledJudge | None = None
+    engines: tuple[str, ...] = ()  # that its rules and itself may ask
+    routes: tuple[Route, ...] = ()
 
-    def asks(self, case: Case, demands: Demands) -> CompiledJudge | None:
-        """Return the judge whose engine `choose` wants an answer of; None if it can do without."""
-        judge = self.judge
-        if judge is None or not judge.may_be_asked(case, demands):
-            return None
+    def asks(self, case: Case, demands: Demands) -> tuple[str, ...]:
+        """Return the engines `choose` wants an answer of; none if it can do without."""
+        wanted: list[str] = []
         try:
-            return judge if self.rules.first_match(case, None) is None else None
+            ruled = self.rules.first_match(case, None, wanted)
         except Exception:  # noqa: BLE001 - `choose` meets the same, counts it and takes the default
-            return None
+            return ()
+        if ruled is None and self.judge is not None and self.judge.may_be_asked(case, demands):
+            wanted.append(self.judge.engine)
+        return tuple(dict.fromkeys(wanted))
 
     def choose(self, case: Case, trace: Trace | None) -> Choice:
         """Return the pool for this request and why. Never raises: what fails leads to the default."""
@@ -84,7 +89,7 @@ class CompiledRouter:
             if self.rules.rules:
                 rule = self.rules.first_match(case, trace)
                 if rule is not None:
-                    return Choice(rule.pool, Reason.RULE, rule.name)
+                    return Choice(rule.pool, Reason.RULE, rule.name, rule.judgement(case))
             answer = None if self.judge is None else case.signals.answers.get(self.judge.engine)
             if self.judge is not None and answer is not None:
                 pool, judged = self.judge.judge(answer, case, trace)
@@ -153,4 +158,6 @@ def compile_router(name: str, router: Router, policy: Policy, candidates: Mappin
         rollout=compile_rollout(name, rollout, otherwise),
         shadow=router.shadow,
         judge=compile_judge(name, router, policy.engines, tasks),
+        engines=router.engines,
+        routes=routes_of(router),
     )

@@ -8,7 +8,6 @@ from signalbox.decide.affinity import is_bound, is_tool_loop
 from signalbox.decide.budgets import WhenSpent
 from signalbox.decide.catalog import CompiledRouter
 from signalbox.decide.filters import FILTERS, Demands
-from signalbox.decide.judge import CompiledJudge
 from signalbox.decide.pools import Pool, make_pool
 from signalbox.decide.resolve import Target
 from signalbox.decide.rollout import IN, OUT
@@ -98,20 +97,18 @@ def _through(
     return Course(pool, reason, rule, side or (IN if router.rollout is not None else ""), outcome, judged=judged)
 
 
-def asks(router: CompiledRouter, case: Case, demands: Demands) -> CompiledJudge | None:
-    """Return the judge whose engine has to be asked before a course is taken; None if nothing hangs on it.
+def asks(router: CompiledRouter, case: Case, demands: Demands) -> tuple[str, ...]:
+    """Return the engines that have to be asked before a course is taken; none if nothing hangs on one.
 
     An engine has no say in where a session that is out of the rollout goes, nor in one that keeps its model.
     """
-    if router.judge is None:
-        return None
     if router.rollout is not None and router.rollout.side(case.signals) == OUT:
-        return None
+        return ()
     sessions, pin = router.sessions, case.signals.pin
     if sessions is not None and case.signals.session_key and pin is not None:
         stays = sessions.mode == "strict" or is_tool_loop(case) or is_bound(case.request)
         if stays and _able(router, pin.model, case, demands) is not None:
-            return None
+            return ()
     return router.asks(case, demands)
 
 

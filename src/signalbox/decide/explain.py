@@ -44,15 +44,17 @@ def route_once(policy: Path, body: bytes, endpoint: str, headers: Mapping[str, s
 
 
 def _judged(case: Case, pipeline: Pipeline, policy: Policy) -> Case:
-    """Ask the engine that has a say, if any does, as the gateway would. Raises as `open_engines` does."""
-    judge = pipeline.asks(case)
-    engines = None if judge is None else open_engines(policy, only=judge.engine, strict=True)
-    if judge is None or engines is None:
+    """Ask the engines that have a say, if any do, as the gateway would. Raises as `open_engines` does."""
+    asks = pipeline.asks(case)
+    engines = None if asks is None else open_engines(policy, only=asks.engines, strict=True)
+    if asks is None or engines is None:
         return case
-    deadline = time.monotonic() + engines.deadline_seconds(judge.engine)
-    answer = answer_now(engines, judge.engine, Question(case.request, case.features, judge.routes, deadline))
+    answers = {}
+    for name in asks.engines:
+        deadline = time.monotonic() + engines.deadline_seconds(name)
+        answers[name] = answer_now(engines, name, Question(case.request, case.features, asks.routes, deadline))
     engines.close()
-    return replace(case, signals=replace(case.signals, answers={judge.engine: answer}))
+    return replace(case, signals=replace(case.signals, answers=answers))
 
 
 def router_prompt(body: bytes, tokenizer: Path, budget: int) -> Trace:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from signalbox.decide.filters import FILTERS, Demands
 from signalbox.decide.pools import Pool
 from signalbox.decide.trace import Trace
-from signalbox.engines.base import Route
 from signalbox.engines.classifier import STRONG
-from signalbox.engines.routes import routes_of
 from signalbox.policy.engines import Engine
 from signalbox.policy.schema import Router
 from signalbox.types import Answer, Case, EngineOutcome, Judgement, Privacy, Reason
@@ -37,7 +35,6 @@ class CompiledJudge:
 
     router: str
     engine: str
-    routes: tuple[Route, ...]
     strong: Pool | None
     weak: Pool | None
     threshold: float
@@ -129,7 +126,6 @@ def compile_judge(
     return CompiledJudge(
         router=name,
         engine=judge.name,
-        routes=routes_of(router),
         strong=None if judge.strong is None else tasks[judge.strong],
         weak=None if judge.weak is None else tasks[judge.weak],
         threshold=DEFAULT_THRESHOLD if judge.threshold is None else judge.threshold,

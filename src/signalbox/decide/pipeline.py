@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from signalbox.decide import budgets
 from signalbox.decide import course as courses
@@ -18,7 +19,6 @@ from signalbox.decide.course import Course, take_course
 from signalbox.decide.describe import describe, describe_features, describe_ranking
 from signalbox.decide.filters import FILTERS, MAX_ATTEMPTS, Demands, read_demands
 from signalbox.decide.headers import HeaderPairs, local_only_pairs, matching_header
-from signalbox.decide.judge import CompiledJudge
 from signalbox.decide.members import OWN_MEMBERS
 from signalbox.decide.pools import NO_PRICES, Pool
 from signalbox.decide.rank import (
@@ -35,6 +35,7 @@ from signalbox.decide.resolve import Resolver, compile_resolver
 from signalbox.decide.standing import DOWN, arrange, standings
 from signalbox.decide.trace import Trace
 from signalbox.decide.worth import usd
+from signalbox.engines.base import Route
 from signalbox.errors import RequestError
 from signalbox.policy.schema import Policy
 from signalbox.policy.world import Ranking
@@ -43,6 +44,14 @@ from signalbox.types import Candidate, Case, Decision, ParsedRequest, PinOutcome
 from signalbox.world import Hold
 
 Candidates = tuple[Candidate, ...]
+
+
+class Asks(NamedTuple):
+    """Engines to be asked about a request of a router, and the routes they may choose from."""
+
+    router: str
+    engines: tuple[str, ...]
+    routes: tuple[Route, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class Pipeline:
     dearest: Price | None = None
     counters: Mapping[str, Counter] = field(default_factory=dict)
     drops: frozenset[str] = OWN_MEMBERS
-    has_judges: bool = False
+    has_engines: bool = False
 
     @classmethod
     def compile(cls, policy: Policy, prices: Mapping[str, Price] = NO_PRICES) -> Pipeline:
@@ -79,7 +88,7 @@ class Pipeline:
             limits=budgets.compile_limits("all", policy.budget),
             dearest=budgets.dearest(resolver.candidates.values()),
             counters=compile_counters(policy),
-            has_judges=any(router.judge is not None for router in resolver.routers.values()),
+            has_engines=any(router.engines for router in resolver.routers.values()),
         )
 
     @property
@@ -98,23 +107,24 @@ class Pipeline:
             return None
         return target.sessions.of(request)
 
-    def asks(self, case: Case) -> CompiledJudge | None:
-        """Return the judge whose engine has to be asked before `decide`; None if the decision needs no answer.
+    def asks(self, case: Case) -> Asks | None:
+        """Return the engines that have to be asked before `decide`; None if the decision needs no answer.
 
-        Then `case.signals.answers` should have one, whatever its outcome; without, the router's next step decides.
+        Then `case.signals.answers` should have theirs, whatever the outcome; without, the router's next step decides.
         """
-        if not self.has_judges:
+        if not self.has_engines:
             return None
         try:
             target, _ = self.resolver.resolve(case.request)
-            if not isinstance(target, CompiledRouter) or target.judge is None:
+            if not isinstance(target, CompiledRouter) or not target.engines:
                 return None
             keys = Budgets(self.limits + target.limits, self.dearest).keys(case)
             if budgets.ruling(keys, case) is not None:
                 return None
             header = matching_header(case.request.headers, target.local_only)
             privacy = Privacy.ANY if header is None else Privacy.LOCAL
-            return courses.asks(target, case, read_demands(case, privacy, Counts(case, self.counters)))
+            engines = courses.asks(target, case, read_demands(case, privacy, Counts(case, self.counters)))
+            return Asks(target.name, engines, target.routes) if engines else None
         except RequestError:
             return None  # `decide` refuses it in a moment, with the reason
 

@@ -17,8 +17,9 @@ from signalbox.decide.keywords import Keywords
 from signalbox.decide.members import UnreadableMember, read_member
 from signalbox.decide.pools import Pool
 from signalbox.decide.trace import Trace
+from signalbox.policy.engines import EngineSays
 from signalbox.policy.schema import Range, Rule, When
-from signalbox.types import Case
+from signalbox.types import Answer, Case, EngineOutcome, Judgement
 
 Scope = Literal["last_user", "conversation"]
 
@@ -61,11 +62,24 @@ Holds = Callable[[Look], bool]
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A rule ready to run. `checks` are (condition, test) pairs, cheapest first; all must hold."""
+    """A rule ready to run. `checks` are (condition, test) pairs, cheapest first; all must hold.
+
+    says: what an engine has to say besides.
+    """
 
     name: str
     pool: Pool
     checks: tuple[tuple[str, Holds], ...]
+    says: EngineSays | None = None
+
+    def judgement(self, case: Case) -> Judgement | None:
+        """Return what is kept of the answer the rule held by; None if it needs none."""
+        if self.says is None:
+            return None
+        answer = case.signals.answers.get(self.says.name, _NO_ANSWER)
+        return Judgement(
+            self.says.name, answer.outcome, answer.detail, answer.microseconds, _score(answer, self.says.labels)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +89,11 @@ class RuleBook:
     rules: tuple[CompiledRule, ...]
     keywords: Mapping[Scope, Keywords]
 
-    def first_match(self, case: Case, trace: Trace | None) -> CompiledRule | None:
-        """Return the first rule whose conditions all hold, or None."""
+    def first_match(self, case: Case, trace: Trace | None, wanted: list[str] | None = None) -> CompiledRule | None:
+        """Return the first rule whose conditions all hold, or None.
+
+        wanted: gets the engines whose answer would have to be known to be sure of it.
+        """
         look = Look(case, self.keywords)
         for rule in self.rules:
             for condition, holds in rule.checks:
@@ -85,6 +102,15 @@ class RuleBook:
                         trace.setdefault("rules", []).append({"rule": rule.name, "failed": condition})
                     break
             else:
+                if rule.says is not None:
+                    answer = case.signals.answers.get(rule.says.name)
+                    if answer is None and wanted is not None:
+                        wanted.append(rule.says.name)
+                        continue
+                    if not _says(answer or _NO_ANSWER, rule.says):
+                        if trace is not None:
+                            trace.setdefault("rules", []).append({"rule": rule.name, "failed": "engine"})
+                        continue
                 if trace is not None:
                     trace.setdefault("rules", []).append({"rule": rule.name, "matched": True})
                 return rule
@@ -97,7 +123,8 @@ def compile_rules(rules: Sequence[Rule], pool_of: Callable[[Rule], Pool]) -> Rul
     compiled = []
     for number, rule in enumerate(rules, start=1):
         checks = _checks(rule.when, numbering[rule.when.scope])
-        compiled.append(CompiledRule(rule.name or f"rule-{number}", pool_of(rule), tuple(checks)))
+        name = rule.name or f"rule-{number}"
+        compiled.append(CompiledRule(name, pool_of(rule), tuple(checks), rule.when.engine))
     return RuleBook(tuple(compiled), {scope: Keywords(list(words)) for scope, words in numbering.items() if words})
 
 
@@ -134,6 +161,20 @@ def _checks(when: When, numbers: dict[str, int]) -> list[tuple[str, Holds]]:
     if when.regex is not None:
         checks.append(("regex", _regex_check(when.regex, when.scope)))
     return checks
+
+
+_NO_ANSWER = Answer(EngineOutcome.FAILED, detail="not_asked")
+
+
+def _score(answer: Answer, labels: Sequence[str]) -> float | None:
+    return max((score for label, score in answer.scores if label in labels), default=None)
+
+
+def _says(answer: Answer, says: EngineSays) -> bool:
+    score = _score(answer, says.labels)
+    if answer.outcome is not EngineOutcome.RESULT or score is None:
+        return says.without_answer
+    return score >= says.at_least
 
 
 def _bounds(wanted: Range) -> tuple[int, float]:

@@ -109,7 +109,7 @@ def open_engines(
     prepared: Path | None = None,
     failed: Callable[[str, BaseException], None] | None = None,
     strict: bool = False,
-    only: str | None = None,
+    only: Sequence[str] | None = None,
 ) -> Engines | None:
     """Open the engines that routers of a policy ask; None if none asks any. Takes seconds for large models.
 
@@ -117,15 +117,16 @@ def open_engines(
     cores: that this process may use at once; by default all it may run on. prepared: folder for weights that processes
     share. failed: told of exceptions that an engine let through.
     An engine that cannot be opened is a notice, and fails whenever it is asked. strict: raises instead, BundleError,
-    RouterError or SetupError. only: name of the one engine that is wanted.
+    RouterError or SetupError. only: names of the engines that are wanted.
     """
     judges = {name: judge for name, router in policy.routers.items() if (judge := router.judge) is not None}
-    if not judges:
+    wanted = dict.fromkeys(name for router in policy.routers.values() for name in router.engines)
+    if not wanted:
         return None
     desks, notices, makings = {}, [], {}
     cores = cores or len(os.sched_getaffinity(0))
-    for name in dict.fromkeys(judge.name for judge in judges.values()):
-        if only not in (None, name):
+    for name in wanted:
+        if only is not None and name not in only:
             continue
         section = policy.engines[name]
         asking = [router for router, judge in judges.items() if judge.name == name]

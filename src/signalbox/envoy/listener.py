@@ -208,13 +208,13 @@ def _ext_proc(policy: Policy, keep: Policy | None) -> Resource:
 
 def decision_seconds(policy: Policy, keep: Policy | None = None) -> float:
     """How long Envoy waits for a decision: what one takes, and as long as the slowest engine may."""
-    judges = [
-        each.engines[judge.name]
+    deadlines = [
+        each.engines[name].deadline_ms
         for each in (policy, *([keep] if keep is not None else []))
         for router in each.routers.values()
-        if (judge := router.judge) is not None
+        for name in router.engines
     ]
-    return DECISION_SECONDS + max((engine.deadline_ms for engine in judges), default=0.0) / 1000
+    return DECISION_SECONDS + max(deadlines, default=0.0) / 1000
 
 
 def _mutation_rules(by_header: bool) -> Resource:

@@ -17,12 +17,12 @@ Where a router asks an engine, the answer takes milliseconds, and nobody waits f
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import dataclass, replace
 from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
-from signalbox.decide.judge import CompiledJudge
 from signalbox.engines.base import Question
 from signalbox.engines.desk import Done, Ticket
 from signalbox.engines.open import Engines
@@ -35,7 +35,7 @@ from signalbox.features.extract import extract
 from signalbox.types import Case, Decision, Edit, Endpoint, Refusal, Signals
 
 if TYPE_CHECKING:
-    from signalbox.decide.pipeline import Pipeline
+    from signalbox.decide.pipeline import Asks, Pipeline
 
 # The others stream their usage unasked, and may refuse a `stream_options` that carries include_usage.
 REPORTS_USAGE_WHEN_ASKED = frozenset({Endpoint.CHAT_COMPLETIONS, Endpoint.COMPLETIONS})
@@ -76,12 +76,12 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request whose engine has not answered yet. `finish` is for the thread that got it, once."""
+    """A request whose engines have not all answered yet. `finish` is for the thread that got it, once."""
 
     exchange: Exchange
     serving: Serving
-    judge: CompiledJudge
-    ticket: Ticket
+    asks: Asks
+    tickets: tuple[Ticket, ...]  # of the engines asked, in their order
     begun: Begun
     by_headers: bool
     decide_us: int  # spent before the engine was asked
@@ -89,14 +89,28 @@ class Waiting:
     @property
     def deadline(self) -> float:
         """`time.monotonic()` seconds at which to finish, answer or not."""
-        return self.ticket.deadline
+        return max(ticket.deadline for ticket in self.tickets)
 
     def when_done(self, call: Done) -> None:
-        """Have `call` made once there is an answer, on any thread; at once if there is one."""
-        self.ticket.when_done(call)
+        """Have `call` made once all answers are there, on any thread; at once if they are."""
+        if len(self.tickets) == 1:
+            self.tickets[0].when_done(call)
+            return
+        missing, lock = len(self.tickets), threading.Lock()
+
+        def one_more() -> None:
+            nonlocal missing
+            with lock:
+                missing -= 1
+                is_last = missing == 0
+            if is_last:
+                call()
+
+        for ticket in self.tickets:
+            ticket.when_done(one_more)
 
     def finish(self) -> Reply:
-        """Return the reply, with the answer if there is one by now. Never raises."""
+        """Return the reply, with the answers there are by now. Never raises."""
         return self.exchange.finish(self)
 
 
@@ -170,12 +184,13 @@ class Exchange:
             )
             begun = serving.edge.begin(serving.pipeline, request, extract(request), signals)
             by_headers = conversation is not None
-            judge = None if serving.engines is None else serving.pipeline.asks(begun.case)
-            if judge is not None and serving.engines is not None:
-                ticket = _ask(serving.engines, judge, begun.case)
+            asks = None if serving.engines is None else serving.pipeline.asks(begun.case)
+            if asks is not None and serving.engines is not None:
+                tickets = _ask(serving.engines, asks, begun.case)
                 before_us = _microseconds_since(started_ns)
-                waiting = Waiting(self, serving, judge, ticket, begun, by_headers, before_us)
-                return waiting.finish() if ticket.done else Reply(b"", None, waiting)
+                waiting = Waiting(self, serving, asks, tickets, begun, by_headers, before_us)
+                all_done = all(ticket.done for ticket in tickets)
+                return waiting.finish() if all_done else Reply(b"", None, waiting)
             decision, case = serving.edge.settle(serving.pipeline, begun)
             return Reply(_reply(serving, decision, case, started_ns, by_headers=by_headers))
         except RequestError as problem:
@@ -188,21 +203,22 @@ class Exchange:
     def finish(self, waiting: Waiting) -> Reply:
         """Return the reply to a request that waited for an engine; a late one goes on without it. Never raises."""
         started_ns = time.perf_counter_ns() - waiting.decide_us * 1000
-        serving, judge, begun = waiting.serving, waiting.judge, waiting.begun
+        serving, asks, begun = waiting.serving, waiting.asks, waiting.begun
         signals = begun.case.signals
         try:
             engines = serving.engines
-            cut = None if engines is None or judge.target_share is None else engines.cuts.cut(judge.router)
+            cut = None if engines is None else engines.cuts.cut(asks.router)
+            answers = [ticket.take() for ticket in waiting.tickets]
             signals = replace(
                 signals,
-                answers={judge.engine: waiting.ticket.take()},
-                cuts={} if cut is None else {judge.router: cut},
+                answers=dict(zip(asks.engines, answers, strict=True)),
+                cuts={} if cut is None else {asks.router: cut},
             )
             begun = begun._replace(case=replace(begun.case, signals=signals))
             decision, case = serving.edge.settle(serving.pipeline, begun)
             judged = decision.judged
-            if engines is not None and judged is not None and judged.score is not None:
-                engines.cuts.saw(judge.router, judged.score)
+            if engines is not None and judged is not None and judged.threshold is not None:
+                engines.cuts.saw(asks.router, judged.score or 0.0)
             return Reply(_reply(serving, decision, case, started_ns, by_headers=waiting.by_headers))
         except RequestError as problem:
             refusal = problem
@@ -217,9 +233,14 @@ class Exchange:
         return RequestError("the gateway could not decide", status=503, code=Refusal.INTERNAL)
 
 
-def _ask(engines: Engines, judge: CompiledJudge, case: Case) -> Ticket:
-    deadline = time.monotonic() + engines.deadline_seconds(judge.engine)
-    return engines.ask(judge.engine, Question(case.request, case.features, judge.routes, deadline))
+def _ask(engines: Engines, asks: Asks, case: Case) -> tuple[Ticket, ...]:
+    now = time.monotonic()
+    return tuple(
+        [
+            engines.ask(name, Question(case.request, case.features, asks.routes, now + engines.deadline_seconds(name)))
+            for name in asks.engines
+        ]
+    )
 
 
 def _reply(serving: Serving, decision: Decision, case: Case, started_ns: int, *, by_headers: bool) -> bytes:

@@ -153,6 +153,17 @@ class Engine(Section):
         return self
 
 
+class EngineSays(Section):
+    """A condition on what an engine makes of the request: a label that is probable enough."""
+
+    name: Name = Field(description="Name of an entry of `engines`.")
+    labels: tuple[Label, ...] = Field(min_length=1, description="Labels; the most probable of them counts.")
+    at_least: Share = Field(default=0.5, description="Probability from which on the condition holds.")
+    without_answer: bool = Field(
+        default=False, description="Whether it holds when the engine is late, unsure or has failed."
+    )
+
+
 class Judge(Section):
     """What a router makes of an engine's answer: of two tiers one, or of its labels a task."""
 

@@ -204,18 +204,20 @@ def _privacy_problems(readable: _Readable) -> Iterator[Problem]:
             yield readable.warn(loc, found, expected, "add a local model to `fallback`")
 
 
+_LABELLED = ("classifier", "modality")
 _TIERED = ("classifier", "matrix_factorization")
 
 
 def _engine_problems(readable: _Readable) -> Iterator[Problem]:
     """Engines nobody asks, and routers that make of an engine what it is not."""
-    asked = set()
+    asked: set[str] = set()
     for name, router in readable.routers.items():
+        asked.update(router.engines)
+        yield from _condition_problems(readable, name, router)
         judge = router.judge
         engine = None if judge is None else readable.engines.get(judge.name)
         if judge is None or engine is None:
             continue
-        asked.add(judge.name)
         loc: Loc = ("routers", name, "engine")
         if judge.has_tiers and engine.kind not in _TIERED:
             found = f"an engine of kind {engine.kind} chooses among routes and knows no `strong` and `weak`"
@@ -234,10 +236,20 @@ def _engine_problems(readable: _Readable) -> Iterator[Problem]:
             yield readable.warn(("engines", name), "no router asks this engine", "a router with it", "remove it")
 
 
+def _condition_problems(readable: _Readable, name: str, router: Router) -> Iterator[Problem]:
+    for index, rule in enumerate(router.rules):
+        says = rule.when.engine
+        engine = None if says is None else readable.engines.get(says.name)
+        if engine is not None and engine.kind not in _LABELLED:
+            found = f"an engine of kind {engine.kind} gives no labels that a rule could ask for"
+            loc: Loc = ("routers", name, "rules", index, "when", "engine", "name")
+            yield readable.document.problem(loc, found, f"an engine of kind {' or '.join(_LABELLED)}")
+
+
 def _unread_engine_uses(document: Document) -> bool:
     """Whether a router that cannot be read as a whole might ask any of the engines."""
     return any(
-        "engine" in router and not _valid({"routers": {name: router}}, "routers", Router)
+        ("engine" in router or "rules" in router) and not _valid({"routers": {name: router}}, "routers", Router)
         for name, router in sections(document.data, "routers")
     )
 

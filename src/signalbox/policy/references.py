@@ -153,6 +153,8 @@ def _uses(data: Mapping[str, Any]) -> Iterator[_Use]:
         for index, rule in entries(router.get("rules")):
             yield from _one(mapping(rule), "task", (*loc, "rules", index), ("task",), name)
             yield from _many(mapping(rule), "models", (*loc, "rules", index), ("model",))
+            says = mapping(mapping(mapping(rule).get("when")).get("engine"))
+            yield from _one(says, "name", (*loc, "rules", index, "when", "engine"), ("engine",))
     for index, query in entries(mapping(data.get("prometheus")).get("queries")):
         for value in mapping(mapping(query).get("models")):
             loc = ("prometheus", "queries", index, "models")

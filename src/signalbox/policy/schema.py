@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from signalbox.policy.base import HeaderName, HeaderValue, Name, ProviderName, Section
-from signalbox.policy.engines import Engine, Judge
+from signalbox.policy.engines import Engine, EngineSays, Judge
 from signalbox.policy.world import (
     Affinity,
     Balance,
@@ -265,6 +265,9 @@ class When(Section):
         default=(), description="What goes in and is wanted out, as docs/features.md defines it."
     )
     reasoning: bool | None = Field(default=None, description="The request asks for reasoning, or does not.")
+    engine: EngineSays | None = Field(
+        default=None, description="What an engine says of the request; asked only if all else holds."
+    )
 
     @model_validator(mode="after")
     def _not_empty(self) -> When:
@@ -346,6 +349,12 @@ class Router(Section):
         if not self.models and self.default_task is None:
             raise ValueError("a router needs `models` or `default_task`, for requests that nothing else decides")
         return self
+
+    @cached_property
+    def engines(self) -> tuple[str, ...]:
+        """Engines it asks, each once: for its rules, then for itself."""
+        ruled = [rule.when.engine.name for rule in self.rules if rule.when.engine is not None]
+        return tuple(dict.fromkeys([*ruled, *([] if self.judge is None else [self.judge.name])]))
 
     @cached_property
     def judge(self) -> Judge | None:

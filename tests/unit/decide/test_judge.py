@@ -156,7 +156,11 @@ def is_asked(case: Case, **router: Any) -> bool:
 def test_an_engine_is_asked_about_a_request_that_its_router_has_to_decide() -> None:
     judge = Pipeline.compile(policy()).asks(make_case())
     assert judge is not None
-    assert (judge.engine, [route.name for route in judge.routes]) == ("judge", ["simple", "hard"])
+    assert (judge.router, judge.engines, [route.name for route in judge.routes]) == (
+        "r",
+        ("judge",),
+        ["simple", "hard"],
+    )
 
 
 def test_nobody_is_asked_where_a_rule_decides() -> None:
@@ -201,3 +205,70 @@ def test_nobody_is_asked_when_one_model_alone_could_take_the_request() -> None:
     assert not is_asked(make_case(provider={"ignore": ["acme"]}))
     assert not is_asked(make_case(headers={"x-data-class": "restricted"}))
     assert not is_asked(make_case(models=["acme-large"]))
+
+
+# ---------------------------------------------------------------- rules that ask what an engine says
+
+
+GUARD = {"name": "guard", "labels": ["jailbreak"], "at_least": 0.7}
+
+
+def guarded(judge: Any = TIERS, condition: dict[str, Any] | None = None, **when: Any) -> Any:
+    rules = [
+        {"name": "guarded", "when": {"engine": GUARD | (condition or {}), **when}, "models": ["home-small"]},
+        {"name": "plain", "when": {"keywords": ["plain"]}, "task": "hard"},
+    ]
+    engines = {
+        "judge": {"kind": "classifier", "bundle": "/models/judge"},
+        "guard": {"kind": "modality", "bundle": "/models/guard"},
+    }
+    return judged_policy("/models/judge", judge, router={"rules": rules}, engines_besides=engines)
+
+
+def saying(case: Case, **answers: Answer) -> Case:
+    return replace(case, signals=replace(case.signals, answers=answers))
+
+
+@pytest.mark.parametrize(("score", "route", "reason"), [(0.7, "r", Reason.RULE), (0.69, "hard", Reason.ENGINE)])
+def test_a_rule_holds_from_the_probability_on_that_it_names(score: float, route: str, reason: Reason) -> None:
+    decision = decide(guarded(), saying(make_case(), guard=label("jailbreak", score), judge=says(0.9)))
+    assert (decision.route, decision.reason) == (route, reason)
+    if reason is Reason.RULE:
+        assert (decision.rule, [candidate.model for candidate in decision.chain]) == ("guarded", ["home-small"])
+        assert decision.judged is not None
+        assert (decision.judged.engine, decision.judged.score) == ("guard", 0.7)
+
+
+@pytest.mark.parametrize("without_answer", [True, False])
+@pytest.mark.parametrize("outcome", [UNSURE, LATE, FAILED])
+def test_a_rule_says_what_holds_without_an_answer(outcome: EngineOutcome, without_answer: bool) -> None:
+    policy = guarded(condition={"without_answer": without_answer})
+    decision = decide(policy, saying(make_case(), guard=Answer(outcome), judge=says(0.9)))
+    assert (decision.reason is Reason.RULE) is without_answer
+
+
+@pytest.mark.parametrize(
+    ("text", "when", "engines"),
+    [
+        ("hello", {}, ("guard", "judge")),
+        ("plain", {}, ("guard",)),  # the second rule would decide, if the first does not
+        ("hello", {"keywords": ["other"]}, ("judge",)),
+        ("plain", {"keywords": ["other"]}, ()),
+    ],
+)
+def test_the_engines_of_rules_are_asked_as_far_as_they_may_decide(
+    text: str, when: dict[str, Any], engines: tuple[str, ...]
+) -> None:
+    asks = Pipeline.compile(guarded(**when)).asks(make_case(text=text))
+    assert (asks.engines if asks is not None else ()) == engines
+
+
+def test_one_engine_for_a_rule_and_for_the_router_is_asked_once() -> None:
+    asks = Pipeline.compile(guarded("guard")).asks(make_case())
+    assert asks is not None
+    assert asks.engines == ("guard",)
+
+
+def test_an_explanation_names_the_rule_whose_engine_said_otherwise() -> None:
+    case = saying(make_case(), guard=label("benign", 0.9), judge=says(0.9))
+    assert {"rule": "guarded", "failed": "engine"} in Pipeline.compile(guarded()).explain(case)["rules"]

@@ -43,11 +43,20 @@ TIERS = {"name": "judge", "strong": "hard", "weak": "simple"}
 
 
 def judged_policy(
-    bundle: Path | str, judge: Any = None, *, engine: Any = None, router: Any = None, **more: Any
+    bundle: Path | str,
+    judge: Any = None,
+    *,
+    engine: Any = None,
+    router: Any = None,
+    engines_besides: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Policy:
     """A policy whose default router asks an engine over this bundle."""
     return make_policy(
-        engines={"judge": {"kind": "classifier", "bundle": str(bundle), "deadline_ms": 2000, **(engine or {})}},
+        engines={
+            **(engines_besides or {}),
+            "judge": {"kind": "classifier", "bundle": str(bundle), "deadline_ms": 2000, **(engine or {})},
+        },
         routers={"r": {"tasks": TASKS, "default_task": "simple", "engine": judge or TIERS, **(router or {})}},
         default_router="r",
         **more,

@@ -242,6 +242,36 @@ def test_a_request_that_is_refused_asks_nobody_and_the_next_one_does(peer: Calla
     assert record(connection.ask(body_message(chat(models=["large", "small"])))).reason == "engine"
 
 
+def test_engines_asked_together_are_waited_for_together(peer: Callable[[Exchange], EnvoyPeer]) -> None:
+    document = JUDGED.model_dump(exclude_unset=True)
+    document["engines"]["guard"] = {"kind": "modality", "bundle": "/models/guard"}
+    says = {"name": "guard", "labels": ["bad"], "without_answer": True}
+    document["routers"]["main"]["rules"] = [{"name": "guarded", "when": {"engine": says}, "task": "easy"}]
+    heard: list[str] = []
+
+    def guard(question: Question) -> Answer:
+        time.sleep(0.05)
+        heard.append("guard")
+        bad = 0.9 if b"bad" in question.request.scan.text() else 0.1
+        return Answer(Outcome.RESULT, "bad", (("bad", bad), ("good", 1 - bad)))
+
+    def judge(_: Question) -> Answer:
+        heard.append("judge")
+        return STRONG
+
+    desks = {
+        name: Desk(name, Scripted(say), deadline_seconds=seconds, max_concurrent=1, max_queued=4)
+        for name, say, seconds in (("guard", guard, 2.0), ("judge", judge, 0.2))
+    }
+    exchange = Exchange()
+    exchange.use(Pipeline.compile(Policy.model_validate(document)), POLICY_SHA256, engines=Engines(desks, Cuts({}, {})))
+    connection = peer(exchange)
+    good, bad = (record(connection.ask(body_message(chat(content=text)))) for text in ("good", "bad"))
+    assert (good.route, good.reason, good.engine) == ("hard", "engine", "judge")
+    assert (bad.route, bad.reason, bad.rule, bad.engine) == ("easy", "rule", "guarded", "guard")
+    assert heard == ["judge", "guard", "judge", "guard"]
+
+
 def test_a_target_share_is_met_by_what_comes() -> None:
     scores = iter([number % 100 / 100 for number in range(0, 37 * 1000, 37)])
 

@@ -95,6 +95,25 @@ def test_tiers_and_kinds_that_know_none_are_told_apart() -> None:
     assert "tells two tiers apart" in only_error(with_engine(factorization, "judge")).found
 
 
+def ruled(says: dict[str, Any], kind: str = "modality") -> dict[str, Any]:
+    document = VALID | {"engines": {"guard": {"kind": kind, "bundle": "/models/guard"}}}
+    rules = [{"when": {"engine": says}, "task": "hard"}]
+    document["routers"] = VALID["routers"] | {"everyday": VALID["routers"]["everyday"] | {"rules": rules}}
+    return document
+
+
+def test_a_rule_may_ask_what_an_engine_says() -> None:
+    loaded = load(ruled({"name": "guard", "labels": ["jailbreak"]}))
+    assert (loaded.warnings, loaded.policy.routers["everyday"].engines) == ((), ("guard",))
+
+
+def test_a_rule_about_an_engine_nobody_knows_or_that_has_no_labels_is_an_error() -> None:
+    problem = next(iter(errors_of(ruled({"name": "gaurd", "labels": ["x"]}))))
+    assert problem.path == "routers.everyday.rules[0].when.engine.name"
+    assert 'did you mean "guard"' in problem.fix
+    assert "gives no labels" in only_error(ruled({"name": "guard", "labels": ["x"]}, "preference")).found
+
+
 def test_an_engine_nobody_asks_is_a_warning() -> None:
     assert only_warning(VALID | {"engines": {"judge": CLASSIFIER}}).path == "engines.judge"
 

@@ -125,7 +125,7 @@ class AioServer:
 
 
 async def _engine(waiting: Waiting) -> None:
-    """Return when the engine has answered, or its deadline is over."""
+    """Return when each engine has answered, or its deadline is over."""
     loop, answered = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
@@ -133,5 +133,8 @@ async def _engine(waiting: Waiting) -> None:
             loop.call_soon_threadsafe(answered.set)
 
     waiting.when_done(wake)
-    with suppress(TimeoutError):
-        await asyncio.wait_for(answered.wait(), max(0.0, waiting.deadline - time.monotonic()))
+    while not waiting.is_over():
+        answered.clear()
+        next_seconds = min(waiting.deadlines, default=0.0) - time.monotonic()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(answered.wait(), max(0.0, next_seconds))

@@ -226,8 +226,9 @@ class CoreServer:
         rpc.conversation = reply.conversation
         if reply.waiting is not None:
             rpc.waiting = reply.waiting
-            self._waits += 1  # between equal deadlines the first asked is the first answered
-            heapq.heappush(self._deadlines, (reply.waiting.deadline, self._waits, rpc))
+            for deadline in reply.waiting.deadlines:
+                self._waits += 1  # between equal deadlines the first asked is the first answered
+                heapq.heappush(self._deadlines, (deadline, self._waits, rpc))
             reply.waiting.when_done(lambda: self._wake(rpc))
         elif reply.conversation is None:
             self._end(rpc, cygrpc.StatusCode.ok, b"", reply.message)
@@ -241,8 +242,9 @@ class CoreServer:
                 rpc.call.start_server_batch((), _Wake(rpc))
 
     def _resume(self, rpc: _Rpc) -> None:
-        waiting, rpc.waiting = rpc.waiting, None
-        if waiting is not None:  # else it was late, and has been answered
+        waiting = rpc.waiting
+        if waiting is not None and waiting.is_over():  # else it was late, and has been answered
+            rpc.waiting = None
             self._deliver(rpc, waiting.finish())
 
     def _expire(self) -> None:
@@ -250,7 +252,9 @@ class CoreServer:
         deadlines = self._deadlines
         now = time.monotonic()
         while deadlines and (deadlines[0][0] <= now or deadlines[0][2].waiting is None):
-            self._resume(heapq.heappop(deadlines)[2])
+            rpc = heapq.heappop(deadlines)[2]
+            if rpc.waiting is not None and rpc.waiting.is_over():
+                self._resume(rpc)
 
     def _converse(self, rpc: _Rpc, answer: bytes) -> None:
         """Send an answer and wait for the next message."""

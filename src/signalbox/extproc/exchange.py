@@ -17,7 +17,6 @@ Where a router asks an engine, the answer takes milliseconds, and nobody waits f
 from __future__ import annotations
 
 import os
-import threading
 import time
 from dataclasses import dataclass, replace
 from random import random
@@ -87,27 +86,22 @@ class Waiting:
     decide_us: int  # spent before the engine was asked
 
     @property
-    def deadline(self) -> float:
-        """`time.monotonic()` seconds at which to finish, answer or not."""
-        return max(ticket.deadline for ticket in self.tickets)
+    def deadlines(self) -> tuple[float, ...]:
+        """`time.monotonic()` seconds at which to call `is_over`, one for each engine still thinking."""
+        return tuple([ticket.deadline for ticket in self.tickets if not ticket.done])
+
+    def is_over(self) -> bool:
+        """Whether there is nothing to wait for any more: each engine has answered, or its deadline has passed."""
+        now = time.monotonic()
+        for ticket in self.tickets:
+            if ticket.deadline <= now:
+                ticket.take()
+        return all(ticket.done for ticket in self.tickets)
 
     def when_done(self, call: Done) -> None:
-        """Have `call` made once all answers are there, on any thread; at once if they are."""
-        if len(self.tickets) == 1:
-            self.tickets[0].when_done(call)
-            return
-        missing, lock = len(self.tickets), threading.Lock()
-
-        def one_more() -> None:
-            nonlocal missing
-            with lock:
-                missing -= 1
-                is_last = missing == 0
-            if is_last:
-                call()
-
+        """Have `call` made when an engine has answered, once for each, on any thread; at once for those that have."""
         for ticket in self.tickets:
-            ticket.when_done(one_more)
+            ticket.when_done(call)
 
     def finish(self) -> Reply:
         """Return the reply, with the answers there are by now. Never raises."""

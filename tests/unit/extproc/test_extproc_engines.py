@@ -272,6 +272,31 @@ def test_engines_asked_together_are_waited_for_together(peer: Callable[[Exchange
     assert heard == ["judge", "guard", "judge", "guard"]
 
 
+def test_each_engine_has_its_own_deadline(peer: Callable[[Exchange], EnvoyPeer]) -> None:
+    document = JUDGED.model_dump(exclude_unset=True)
+    document["engines"]["guard"] = {"kind": "modality", "bundle": "/models/guard"}
+    says = {"name": "guard", "labels": ["bad"]}
+    document["routers"]["main"]["rules"] = [{"name": "guarded", "when": {"engine": says}, "task": "hard"}]
+    go = threading.Event()
+
+    def hang(_: Question) -> Answer:
+        go.wait(10)
+        return STRONG
+
+    good = Answer(Outcome.RESULT, "good", (("good", 1.0), ("bad", 0.0)))
+    desks = {
+        name: Desk(name, Scripted(say), deadline_seconds=seconds, max_concurrent=1, max_queued=4)
+        for name, say, seconds in (("guard", after(0.1, good), 5.0), ("judge", hang, 0.05))
+    }
+    exchange = Exchange()
+    exchange.use(Pipeline.compile(Policy.model_validate(document)), POLICY_SHA256, engines=Engines(desks, Cuts({}, {})))
+    began = time.monotonic()
+    found = record(peer(exchange).ask(body_message(chat())))
+    assert (found.reason, found.engine, found.engine_detail) == ("engine_late", "judge", "deadline")
+    assert time.monotonic() - began < 3.0  # the guard's answer and the judge's deadline, not the guard's
+    go.set()
+
+
 def test_a_target_share_is_met_by_what_comes() -> None:
     scores = iter([number % 100 / 100 for number in range(0, 37 * 1000, 37)])
 

@@ -67,6 +67,7 @@ bench-core: $(VENV)/.dev $(VENV)/.vocabularies  ## scanner, kernels, tokens, dec
 	$(BIN)/python -m benchmarks.surroundings
 	$(BIN)/python -m benchmarks.preference
 	$(BIN)/python -m benchmarks.edge
+	$(BIN)/python -m benchmarks.engines
 	$(BIN)/python -m benchmarks.collector
 	$(BIN)/python -m benchmarks.steering --plot docs/plots
 

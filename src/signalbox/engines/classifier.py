@@ -69,7 +69,16 @@ class Classifier:
         self._pace = pace or Pace()
 
     def ask(self, question: Question) -> Answer:
-        """Return the labels by probability, or `strong` and `weak`. Details: `no_text`, `too_slow`, `not_finite`."""
+        """Return the labels by probability, or `strong` and `weak`.
+
+        Details: `no_text`, `too_slow`, `not_finite`, and `run` for one that failed.
+        """
+        try:
+            return self._ask(question)
+        except RouterError:
+            return Answer(Outcome.FAILED, detail="run")
+
+    def _ask(self, question: Question) -> Answer:
         deadline = question.deadline
         if self._window is not None:
             parts = []

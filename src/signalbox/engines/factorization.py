@@ -37,7 +37,7 @@ class FactorizationEngine:
         self._prompt = prompt
 
     def ask(self, question: Question) -> Answer:
-        """Return `strong` and `weak`. Details: `no_text`, `too_slow`, `not_finite`, and those of `remote`."""
+        """Return `strong` and `weak`. Details: `no_text`, `too_slow`, `not_finite`, `run`, and those of `remote`."""
         text = self._prompt(question.request)
         if not text:
             return Answer(Outcome.UNSURE, detail="no_text")
@@ -47,6 +47,8 @@ class FactorizationEngine:
             return Answer(Outcome.LATE, detail="too_slow")
         except RemoteError as problem:
             return problem.answer
+        except RouterError:
+            return Answer(Outcome.FAILED, detail="run")
         strong = win_rate(self._direction, vector)
         if not math.isfinite(strong):
             return Answer(Outcome.FAILED, detail="not_finite")

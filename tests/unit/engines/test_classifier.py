@@ -159,12 +159,19 @@ def test_the_ordinary_label_counts_as_far_as_every_window_has_it() -> None:
     assert over_windows(rows[:1]).tolist() == pytest.approx([0.9, 0.1, 0.0])
 
 
-def test_a_model_with_other_logits_than_labels_fails_with_what_was_found(tmp_path: Path) -> None:
+def test_a_model_with_other_logits_than_labels_has_failed(tmp_path: Path) -> None:
     judge = engine(tmp_path)
     model = tiny.classifier(tmp_path / "two.onnx", {"proof": (1, 0)}, 2)
     judge._network = open_network(model, device="cpu")
-    with pytest.raises(RouterError, match=r"logits of shape \(1, 2\); expected \(1, 3\)"):
-        judge.ask(asked("proof"))
+    answer = judge.ask(asked("proof"))
+    assert (answer.outcome, answer.detail) == (Outcome.FAILED, "run")
+
+
+def test_a_run_out_of_its_table_has_failed(tmp_path: Path) -> None:
+    judge = engine(tmp_path)
+    judge._reader = Reader(tiny.tokenizer(tmp_path, [f"w{number}" for number in range(99)]), 128)
+    answer = judge.ask(asked("w98"))
+    assert (answer.outcome, answer.detail) == (Outcome.FAILED, "run")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from signalbox.core import softmax
 from signalbox.engines.base import Answer, Outcome, Question
 from signalbox.engines.reading import Reader
-from signalbox.engines.runtime import Network, Pace
+from signalbox.engines.runtime import Gauge, Network, Pace
 from signalbox.errors import RouterError
 
 STRONG, WEAK = "strong", "weak"
@@ -66,7 +66,7 @@ class Classifier:
         self._has_tiers = bool(strong)
         self._window = window
         self._per_token = per_token
-        self._pace = pace or Pace()
+        self._gauge = Gauge(pace or Pace())
 
     def ask(self, question: Question) -> Answer:
         """Return the labels by probability, or `strong` and `weak`.
@@ -83,7 +83,7 @@ class Classifier:
         if self._window is not None:
             parts = []
             for ids in self._reader.windows(question.request, *self._window):
-                if time.monotonic() + self._pace.seconds(len(ids)) > deadline:
+                if not self._gauge.fits(len(ids), deadline - time.monotonic()):
                     return Answer(Outcome.LATE, detail="too_slow")
                 parts.append(self._probabilities(ids))
             if not parts:
@@ -94,7 +94,7 @@ class Classifier:
             if not text:
                 return Answer(Outcome.UNSURE, detail="no_text")
             ids = self._reader.ids(text)
-            if time.monotonic() + self._pace.seconds(len(ids)) > deadline:
+            if not self._gauge.fits(len(ids), deadline - time.monotonic()):
                 return Answer(Outcome.LATE, detail="too_slow")
             probabilities = over_windows(self._probabilities(ids))
         if not np.isfinite(probabilities).all():
@@ -106,7 +106,9 @@ class Classifier:
 
     def _probabilities(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Return the probabilities of one run, (rows, labels): a row for the text, or for each of its tokens."""
+        began = time.monotonic()
         logits = np.ascontiguousarray(self._network.run_ids(ids), dtype=np.float32)
+        self._gauge.took(len(ids), time.monotonic() - began)
         wanted = (1, len(ids), len(self._labels)) if self._per_token else (1, len(self._labels))
         if logits.shape != wanted:
             raise RouterError(f"the model gave logits of shape {logits.shape}; expected {wanted}")

@@ -17,7 +17,7 @@ from signalbox.bundles import Pooling
 from signalbox.core import normalize
 from signalbox.engines.reading import Reader
 from signalbox.engines.remote import GARBAGE, Remote, RemoteError
-from signalbox.engines.runtime import Network, Pace
+from signalbox.engines.runtime import Gauge, Network, Pace
 from signalbox.errors import RouterError
 
 Vector = NDArray[np.float32]
@@ -47,14 +47,16 @@ class Encoder:
         self._network = network
         self._reader = reader
         self._pooling = pooling
-        self._pace = pace
+        self._gauge = Gauge(pace)
 
     def vector(self, text: str, deadline: float) -> Vector:
         """As the interface says; `text` is within the reader's budget."""
         ids = self._reader.ids(text)
-        if time.monotonic() + self._pace.seconds(len(ids)) > deadline:
+        began = time.monotonic()
+        if not self._gauge.fits(len(ids), deadline - began):
             raise TooSlow("a run would not end in time")
         states = self._network.run_ids(ids)
+        self._gauge.took(len(ids), time.monotonic() - began)
         if states.ndim != 3 or states.shape[:2] != (1, len(ids)):
             raise RouterError(f"the encoder gave states of shape {states.shape}; expected (1, {len(ids)}, dims)")
         return normalize(np.ascontiguousarray(_pooled(states[0], self._pooling), dtype=np.float32))

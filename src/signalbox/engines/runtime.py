@@ -35,6 +35,7 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 PREPARED_MODEL, PREPARED_WEIGHTS = "model.onnx", "weights"
 MIN_SHARED_BYTES = 1024  # smaller tensors stay in the graph
 MEASURED_RUNS = 3
+FORGET = 0.98  # a model that is too slow by half is tried again after some thirty requests
 UNUSED_SECONDS = 7 * 86_400
 _ERRORS_ONLY = 3
 
@@ -55,6 +56,31 @@ class Pace:
                 return before[1] + share * (point[1] - before[1]) if before[0] else point[1] * max(share, 0.25)
             before = point
         return before[1] * tokens / before[0] if before[0] else 0.0
+
+
+class Gauge:
+    """Whether a run can end in time: by the pace at load, corrected by what runs take.
+
+    Several processes that start at once measure each other. So a run that is refused makes the estimate a little
+    smaller, until one is tried and shows how long it takes. Threads share one; a lost update does no harm.
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self._scale = 1.0
+
+    def fits(self, tokens: int, left_seconds: float) -> bool:
+        """Whether a run of this length is to be begun with so much time left."""
+        if self.pace.seconds(tokens) * self._scale <= left_seconds:
+            return True
+        self._scale *= FORGET
+        return False
+
+    def took(self, tokens: int, seconds: float) -> None:
+        """Take in what a run took. One that others held up says nothing: the pace at load is the slowest believed."""
+        expected = self.pace.seconds(tokens)
+        if expected > 0:
+            self._scale = (self._scale + min(seconds / expected, 1.0)) / 2
 
 
 class Network:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from signalbox.engines import runtime
-from signalbox.engines.runtime import CPU, CUDA, Pace, open_network
+from signalbox.engines.runtime import CPU, CUDA, Gauge, Pace, open_network
 from signalbox.errors import RouterError, SetupError
 
 from . import tiny
@@ -103,6 +103,33 @@ def test_measuring_warms_up_and_gives_a_pace_that_grows_with_length(tmp_path: Pa
     pace = open_network(model(tmp_path)).measure((64, 8, 64))
     assert [tokens for tokens, _ in pace.points] == [8, 64]
     assert all(seconds > 0 for _, seconds in pace.points)
+
+
+def test_a_run_refused_by_a_pace_measured_too_slow_is_tried_again_and_then_believed() -> None:
+    gauge = Gauge(Pace(((64, 0.1),)))
+    refused = 0
+    while not gauge.fits(64, 0.02):
+        refused += 1
+        assert refused < 100
+    assert refused > 20
+    gauge.took(64, 0.005)
+    assert gauge.fits(64, 0.02)
+
+
+def test_a_run_that_really_is_too_slow_stays_refused_but_for_a_few() -> None:
+    gauge, begun = Gauge(Pace(((64, 0.1),))), 0
+    for _ in range(1000):
+        if gauge.fits(64, 0.05):
+            gauge.took(64, 0.1)
+            begun += 1
+    assert 5 < begun < 100
+
+
+def test_a_run_that_others_held_up_makes_no_estimate_longer() -> None:
+    gauge = Gauge(Pace(((64, 0.1),)))
+    for _ in range(50):
+        gauge.took(64, 3.0)
+    assert gauge.fits(64, 0.1)
 
 
 def test_a_pace_is_read_between_lengths_and_beyond() -> None:

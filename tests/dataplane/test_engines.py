@@ -81,6 +81,7 @@ def test_an_engine_decides_and_log_and_metrics_say_so(judged: Stack) -> None:
     [first, *_] = [line for line in judged.request_log() if line.get("engine") == "quick"]
     assert (first["engine_outcome"], first["route"]) == ("result", "hard")
     assert first["score"] > 0.5
+    assert list((judged.run_dir / "engines").glob("*/model.onnx")), "no weights were prepared for workers to share"
     assert HARD not in (judged.directory / "sidecar.log").read_text()
 
 

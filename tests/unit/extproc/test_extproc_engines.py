@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +13,9 @@ import pytest
 from signalbox.decide.pipeline import Pipeline
 from signalbox.engines.base import Answer, Outcome, Question
 from signalbox.engines.cuts import Cuts
-from signalbox.engines.desk import Desk
+from signalbox.engines.desk import Desk, Ticket
 from signalbox.engines.open import Engines
-from signalbox.extproc.exchange import Exchange
+from signalbox.extproc.exchange import Exchange, Waiting
 from signalbox.policy.schema import Policy
 
 from .conftest import Served
@@ -194,6 +195,9 @@ def test_a_client_that_leaves_while_its_engine_thinks_leaves_nothing_behind(
             time.sleep(0.005)
     time.sleep(0.3)
     assert record(connection.ask(body_message(chat()))).reason == "engine"
+    connection.ask(body_message(chat("small")))
+    gc.collect()
+    assert [each for each in gc.get_objects() if isinstance(each, (Waiting, Ticket))] == []
 
 
 def test_a_server_that_stops_answers_what_waits_for_an_engine(

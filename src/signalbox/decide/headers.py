@@ -53,6 +53,8 @@ def wanted_headers(policy: Policy) -> tuple[str, ...]:
     for router in policy.routers.values():
         for rule in router.rules:
             names.update(rule.when.headers)
+        if router.judge is not None and router.judge.dial is not None:
+            names.add(router.judge.dial)
     names.update(_session_headers(policy), _budget_headers(policy))
     return tuple(sorted(names))
 

@@ -43,6 +43,18 @@ class CompiledJudge:
     min_score: float
     otherwise: Pool | None
     leaves_the_site: bool = False
+    dial: str | None = None  # header that names a request's own share
+
+    def share_of(self, headers: Mapping[str, str]) -> float | None:
+        """Return the share a request names for itself; None if it names none, or none that can be read."""
+        value = None if self.dial is None else headers.get(self.dial)
+        if value is None:
+            return None
+        try:
+            share = float(value)
+        except ValueError:
+            return None
+        return share if 0.0 <= share <= 1.0 else None
 
     def may_be_asked(self, case: Case, demands: Demands) -> bool:
         """Whether the engine may read the request, and its answer makes a difference.
@@ -134,4 +146,5 @@ def compile_judge(
         min_score=judge.min_score,
         otherwise=None if judge.otherwise is None else tasks[judge.otherwise],
         leaves_the_site=engines[judge.name].leaves_the_site,
+        dial=judge.dial,
     )

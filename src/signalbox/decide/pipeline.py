@@ -52,6 +52,7 @@ class Asks(NamedTuple):
     router: str
     engines: tuple[str, ...]
     routes: tuple[Route, ...]
+    share: float | None = None  # for the strong tier, if the request names its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,10 @@ class Pipeline:
             header = matching_header(case.request.headers, target.local_only)
             privacy = Privacy.ANY if header is None else Privacy.LOCAL
             engines = courses.asks(target, case, read_demands(case, privacy, Counts(case, self.counters)))
-            return Asks(target.name, engines, target.routes) if engines else None
+            if not engines:
+                return None
+            share = None if target.judge is None else target.judge.share_of(case.request.headers)
+            return Asks(target.name, engines, target.routes, share)
         except RequestError:
             return None  # `decide` refuses it in a moment, with the reason
 

@@ -46,11 +46,15 @@ class Cut:
 
     @property
     def threshold(self) -> float | None:
-        """The least score of the target share's; above every score if that share is 0; None while too few are known."""
+        """The threshold of the target share; see `at`."""
+        return self.at(self.target_share)
+
+    def at(self, share: float) -> float | None:
+        """Return the least score of a share's; above every score if it is 0; None while too few are known."""
         count = len(self._sorted)
         if count < MIN_SCORES:
             return None
-        strong = round(self.target_share * count)
+        strong = round(share * count)
         return math.inf if strong == 0 else self._sorted[count - strong]
 
     def as_bytes(self) -> bytes:
@@ -97,10 +101,13 @@ class Cuts:
         """Keep scores there from now on."""
         self._store = store
 
-    def cut(self, router: str) -> float | None:
-        """Return a router's threshold; None without a target share, and while too little is known."""
+    def cut(self, router: str, share: float | None = None) -> float | None:
+        """Return a router's threshold; None without a target share, and while too little is known.
+
+        share: of a single request, instead of the router's.
+        """
         found = self._of(router)
-        return None if found is None else found.threshold
+        return None if found is None else found.at(found.target_share if share is None else share)
 
     def saw(self, router: str, score: float) -> None:
         """Take in the score of a request that was decided. Now and then the store is given all of them."""

@@ -201,7 +201,7 @@ class Exchange:
         signals = begun.case.signals
         try:
             engines = serving.engines
-            cut = None if engines is None else engines.cuts.cut(asks.router)
+            cut = None if engines is None else engines.cuts.cut(asks.router, asks.share)
             answers = [ticket.take() for ticket in waiting.tickets]
             signals = replace(
                 signals,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from signalbox.policy.base import Name, Section
+from signalbox.policy.base import HeaderName, Name, Section
 from signalbox.policy.world import HttpUrl, Share
 
 EngineKind = Literal["classifier", "matrix_factorization", "preference", "modality"]
@@ -176,6 +176,10 @@ class Judge(Section):
     target_share: Share | None = Field(
         default=None, description="Share of requests for the strong tier instead; the threshold follows what comes."
     )
+    dial: HeaderName | None = Field(
+        default=None,
+        description="Header with which a request names its own share instead: 0 for the cheapest, 1 for the best.",
+    )
     tasks: dict[Label, Name] = Field(
         default_factory=dict, description="The engine's label to task. Default: labels are the names of tasks."
     )
@@ -193,6 +197,8 @@ class Judge(Section):
             raise ValueError("`tasks` are for an engine's labels; with `strong` and `weak` there are none")
         if not tiers and (self.threshold is not None or self.target_share is not None):
             raise ValueError("`threshold` and `target_share` divide `strong` from `weak`; name both")
+        if self.dial is not None and self.target_share is None:
+            raise ValueError("`dial` needs `target_share`: the share of requests without that header")
         return self
 
     @property

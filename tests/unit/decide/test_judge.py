@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from signalbox.decide.headers import wanted_headers
 from signalbox.decide.pipeline import Pipeline
 from signalbox.errors import RequestError
 from signalbox.types import Answer, Case, EngineOutcome, Reason
@@ -272,3 +273,24 @@ def test_one_engine_for_a_rule_and_for_the_router_is_asked_once() -> None:
 def test_an_explanation_names_the_rule_whose_engine_said_otherwise() -> None:
     case = saying(make_case(), guard=label("benign", 0.9), judge=says(0.9))
     assert {"rule": "guarded", "failed": "engine"} in Pipeline.compile(guarded()).explain(case)["rules"]
+
+
+@pytest.mark.parametrize(
+    ("header", "share"),
+    [
+        ("0.25", 0.25),
+        ("1", 1.0),
+        (" 0 ", 0.0),
+        ("1.5", None),
+        ("-0.1", None),
+        ("nan", None),
+        ("high", None),
+        ("", None),
+    ],
+)
+def test_a_request_may_name_its_own_share(header: str, share: float | None) -> None:
+    dialled = policy(TIERS | {"target_share": 0.3, "dial": "x-quality"})
+    asks = Pipeline.compile(dialled).asks(make_case(headers={"x-quality": header}))
+    assert asks is not None
+    assert asks.share == share
+    assert "x-quality" in wanted_headers(dialled)

@@ -65,6 +65,14 @@ def test_a_share_of_nothing_is_above_every_score_and_a_share_of_all_below() -> N
     assert Cut(1.0, seen).threshold == 0.0
 
 
+def test_a_single_request_may_have_a_share_of_its_own() -> None:
+    clock = [0.0]
+    cuts = shares(None, clock)
+    for number in range(100):
+        cuts.saw("r", number / 100)
+    assert (cuts.cut("r"), cuts.cut("r", 0.5), cuts.cut("r", 1.0), cuts.cut("r", 0.0)) == (0.75, 0.5, 0.0, math.inf)
+
+
 def test_the_threshold_follows_scores_that_shift() -> None:
     dice = random.Random(1)
     cut = Cut(0.25)

@@ -319,3 +319,29 @@ def test_a_target_share_is_met_by_what_comes() -> None:
             reply = reply.waiting.finish()
         routes.append(record(reply.message).route)
     assert routes[100:].count("hard") / 500 == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_request_that_names_its_own_share_is_held_against_that() -> None:
+    document = JUDGED.model_dump(exclude_unset=True)
+    document["routers"]["main"]["engine"]["dial"] = "x-quality"
+    tiers = (("strong", 0.6), ("weak", 0.4))
+    desk = Desk("judge", Scripted(after(0.0, Answer(Outcome.RESULT, "strong", tiers))), deadline_seconds=5.0,
+                max_concurrent=1, max_queued=4)  # fmt: skip
+    cuts = Cuts({"main": 0.5}, {"main": "main/judge"})
+    for number in range(100):
+        cuts.saw("main", number / 100)
+    exchange = Exchange()
+    exchange.use(
+        Pipeline.compile(Policy.model_validate(document)), POLICY_SHA256, engines=Engines({"judge": desk}, cuts)
+    )
+
+    def route(**headers: str) -> str:
+        reply = exchange.answer(body_message(chat(), headers=headers))
+        if reply.waiting is not None:
+            done = threading.Event()
+            reply.waiting.when_done(done.set)
+            assert done.wait(5)
+            reply = reply.waiting.finish()
+        return record(reply.message).route
+
+    assert [route(), route(**{"x-quality": "0.1"}), route(**{"x-quality": "0.9"})] == ["hard", "easy", "hard"]

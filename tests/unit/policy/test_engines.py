@@ -77,6 +77,7 @@ def test_an_engine_without_what_its_kind_needs_is_refused(engine: dict[str, Any]
         ({"name": "judge", "strong": "hard"}, "`strong` and `weak` go together"),
         (TIERS | {"tasks": {"law": "hard"}}, "with `strong` and `weak` there are none"),
         ({"name": "judge", "threshold": 0.4}, "name both"),
+        (TIERS | {"dial": "x-quality"}, "`dial` needs `target_share`"),
     ],
 )
 def test_a_use_that_contradicts_itself_is_refused(use: dict[str, Any], found: str) -> None:

@@ -183,7 +183,24 @@ def open_engine(
         return _open_classifier(section, tiers=tiers, prepared=prepared)
     if section.kind == "matrix_factorization":
         return _open_factorization(section, prepared=prepared)
+    if section.kind == "deliberate":
+        return _open_deliberate(section), ""
     return _open_preference(section, routes, prepared=prepared)
+
+
+def _open_deliberate(section: EngineSection) -> Engine:
+    from signalbox.engines.deliberate.engine import QUESTION_TOKENS, Deliberate
+    from signalbox.engines.preference.open import decision_cache
+
+    assert section.endpoint is not None  # the policy's own check
+    assert section.model is not None
+    return Deliberate(
+        Remote(section.endpoint, None if section.key_file is None else Path(section.key_file)),
+        section.model,
+        question_tokens=section.max_tokens or QUESTION_TOKENS,
+        rounds=section.rounds,
+        cache=decision_cache(),
+    )
 
 
 def _open_preference(

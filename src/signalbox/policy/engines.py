@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from signalbox.policy.base import HeaderName, Name, Section
 from signalbox.policy.world import HttpUrl, Share
 
-EngineKind = Literal["classifier", "matrix_factorization", "preference", "modality"]
+EngineKind = Literal["classifier", "matrix_factorization", "preference", "deliberate", "modality"]
 
 MAX_DEADLINE_MS = 10_000
 """Envoy holds the request's body for as long as a decision takes."""
@@ -20,13 +20,14 @@ _OWN_KEYS = {
     "strong_model": ("matrix_factorization",),
     "weak_model": ("matrix_factorization",),
     "embedding": ("matrix_factorization",),
-    "endpoint": ("preference",),
-    "model": ("preference",),
-    "key_file": ("preference",),
+    "endpoint": ("preference", "deliberate"),
+    "model": ("preference", "deliberate"),
+    "key_file": ("preference", "deliberate"),
     "prompt": ("preference",),
     "tokenizer_file": ("preference",),
-    "location": ("preference",),
+    "location": ("preference", "deliberate"),
     "margin": ("preference",),
+    "rounds": ("deliberate",),
 }
 """Key -> the kinds of engines it says something to."""
 
@@ -126,6 +127,8 @@ class Engine(Section):
     embedding: Embedding | None = Field(default=None, description="Where its vectors come from.")
     margin: Share = Field(default=0, description="By how much the best route must lead the next.")
 
+    rounds: int = Field(default=5, ge=1, le=20, description="Most times it thinks about one request.")
+
     @property
     def leaves_the_site(self) -> bool:
         """Whether a server outside the trust boundary reads what it is asked about."""
@@ -146,6 +149,11 @@ class Engine(Section):
                 raise ValueError("`endpoint` needs `model`: what the server calls its model")
             if self.bundle is not None and self.tokenizer_file is not None:
                 raise ValueError("a bundle has its own tokenizer; `tokenizer_file` is for a served model")
+        elif self.kind == "deliberate":
+            if self.endpoint is None or self.model is None or self.bundle is not None:
+                raise ValueError(
+                    "an engine of kind deliberate is served: it needs `endpoint` and `model`, and no bundle"
+                )
         elif self.bundle is None:
             raise ValueError(f"an engine of kind {self.kind} needs `bundle`: the folder of its model")
         if self.kind == "matrix_factorization" and self.embedding is None:

@@ -225,7 +225,7 @@ def _engine_problems(readable: _Readable) -> Iterator[Problem]:
         elif not judge.has_tiers and engine.kind == "matrix_factorization":
             found = "an engine of kind matrix_factorization tells two tiers apart, and none are named"
             yield readable.document.problem(loc, found, "`strong` and `weak`", "name a task for each")
-        elif engine.kind == "preference":
+        elif engine.kind in ("preference", "deliberate"):
             for index, task in enumerate(router.tasks):
                 if not task.description:
                     found = f"the engine chooses by descriptions, and task {quoted(task.name)} has none"

@@ -192,6 +192,24 @@ def test_a_served_preference_model_is_an_engine_of_the_policy_too(tmp_path: Path
         engines.close()
 
 
+def test_a_model_that_deliberates_is_an_engine_of_the_policy_too() -> None:
+    completion = json.dumps({"choices": [{"text": "<search> hard: Why? ", "finish_reason": "stop"}]}).encode()
+    described = [task | {"description": f"Good for {task['name']} work"} for task in TASKS]
+    with serving(respond(completion)) as server:
+        section = {"kind": "deliberate", "endpoint": server.url, "model": "router-r1", "rounds": 2}
+        policy = make_policy(
+            engines={"judge": section},
+            routers={"r": {"tasks": described, "default_task": "simple", "engine": "judge"}},
+        )
+        engines = opened(policy, strict=True)
+        request = make_case(text="a riddle").request
+        routes = routes_of(policy.routers["r"])
+        answer = answer_now(engines, "judge", Question(request, extract(request), routes, time.monotonic() + 5))
+        assert (answer.outcome, answer.route) == (Outcome.RESULT, "hard")
+        assert "hard:Good for hard work" in server.bodies[0]["prompt"]
+        engines.close()
+
+
 def test_a_route_without_a_gateway_asks_the_engine_as_the_gateway_would(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(judged_policy(classifier_bundle(tmp_path / "b")).model_dump_json(exclude_unset=True))

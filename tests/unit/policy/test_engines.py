@@ -55,6 +55,9 @@ def test_a_name_that_is_not_there_is_an_error_with_its_place_and_the_nearest_one
         ({"kind": "matrix_factorization", "bundle": "/m"}, "needs `embedding`"),
         ({"kind": "preference"}, "one of the two"),
         ({"kind": "preference", "endpoint": "http://h/v1"}, "needs `model`"),
+        ({"kind": "deliberate", "bundle": "/m"}, "needs `endpoint` and `model`, and no bundle"),
+        ({"kind": "deliberate", "endpoint": "http://h/v1"}, "needs `endpoint` and `model`"),
+        (CLASSIFIER | {"rounds": 3}, "`rounds` says nothing to an engine of kind classifier"),
         ({"kind": "preference", "bundle": "/m", "tokenizer_file": "/t"}, "a bundle has its own tokenizer"),
         (CLASSIFIER | {"weak_model": 3}, "`weak_model` says nothing to an engine of kind classifier"),
         (

@@ -49,7 +49,13 @@ def open_served(
         )
     remote = Remote(endpoint, key_file)
     return ServedPreference(
-        remote, model, form, budget=budget, encoder=encoder, margin=margin, cache=_cache() if cache is None else cache
+        remote,
+        model,
+        form,
+        budget=budget,
+        encoder=encoder,
+        margin=margin,
+        cache=decision_cache() if cache is None else cache,
     )
 
 
@@ -88,7 +94,7 @@ def open_local(
         budget=tokens,
         margin=margin,
         compare=compare,
-        cache=_cache() if cache is None else cache,
+        cache=decision_cache() if cache is None else cache,
         pace=pace,
     )
     return engine, pace, network.provider
@@ -104,5 +110,6 @@ def prompt_format(name: str) -> PromptFormat:
     return FORMATS[name]
 
 
-def _cache() -> DecisionCache:
+def decision_cache() -> DecisionCache:
+    """Return the cache that engines have unless they are given one."""
     return DecisionCache(CACHE_ENTRIES, CACHE_SECONDS)

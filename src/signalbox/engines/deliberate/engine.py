@@ -1,0 +1,112 @@
+"""Router-R1 as an engine: it thinks until it calls one of the routes, and that one is the answer.
+
+    prompt ──POST /completions──> thought and call ──known route?──> result
+                  ^                      │ no
+                  └── and no information ┘       until rounds, tokens or time are used up
+
+The model it calls gets the client's request, not the query: what a client is answered comes from one model, whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from signalbox.engines.base import Answer, Outcome, Question, Route
+from signalbox.engines.deliberate.action import ANSWERED, NO_ACTION, Action, read_action
+from signalbox.engines.deliberate.prompt import ANSWER_END, SEARCH_END, continued, opening
+from signalbox.engines.preference.cache import DecisionCache
+from signalbox.engines.preference.served import NO_ROUTES, NO_TEXT
+from signalbox.engines.reading import plain_prompt
+from signalbox.engines.remote import GARBAGE, Remote, RemoteError
+
+QUESTION_TOKENS = (
+    1024  # it was trained with 2,048 for prompt and question, and the prompt has about 960 with six models
+)
+ROUNDS = 5  # as its authors let it
+ROUND_TOKENS = 1024
+MAX_RESPONSE_BYTES = 64 * 1024
+MAX_SAID_CHARACTERS = 16 * 1024
+
+
+class Deliberate:
+    """An engine over a server; see `base.Engine`. Details: those of `action` and `remote`, `no_text`, `no_routes`."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        model: str,
+        *,
+        question_tokens: int = QUESTION_TOKENS,
+        rounds: int = ROUNDS,
+        cache: DecisionCache | None = None,
+    ) -> None:
+        """model: the server's name for it. rounds: most times it is asked about one request."""
+        self._remote = remote
+        self._model = model
+        self._read = plain_prompt(question_tokens, "last_user")
+        self._rounds = rounds
+        self._cache = DecisionCache(0, 0) if cache is None else cache
+
+    def ask(self, question: Question) -> Answer:
+        if not question.routes:
+            return Answer(Outcome.UNSURE, detail=NO_ROUTES)
+        asked = self._read(question.request)
+        if not asked.strip():
+            return Answer(Outcome.UNSURE, detail=NO_TEXT)
+        prompt = opening(question.routes, asked)
+        key = prompt.encode()
+        answer = self._cache.get(key)
+        if answer is None:
+            try:
+                answer = self._deliberate(prompt, question.routes, question.deadline)
+            except RemoteError as problem:
+                return problem.answer
+            if answer.outcome is Outcome.RESULT or answer.detail == ANSWERED:
+                self._cache.put(key, answer)
+        return answer
+
+    def close(self) -> None:
+        self._remote.close()
+
+    def _deliberate(self, prompt: str, routes: Sequence[Route], deadline: float) -> Answer:
+        names = [route.name for route in routes]
+        action = Action(None, detail=NO_ACTION)
+        for _ in range(self._rounds):
+            said, ends = self._round(prompt, deadline)
+            action = read_action(said, names)
+            if action.route is not None:
+                return Answer(Outcome.RESULT, action.route)
+            if action.detail == ANSWERED:
+                break
+            prompt = continued(prompt, said + ends, "")
+        return Answer(Outcome.UNSURE, detail=action.detail)
+
+    def _round(self, prompt: str, deadline: float) -> tuple[str, str]:
+        """What the model says next, and the tag it stopped at, if it did."""
+        body = {
+            "model": self._model,
+            "prompt": prompt,
+            "max_tokens": ROUND_TOKENS,
+            "temperature": 0,
+            "stop": [SEARCH_END, ANSWER_END],
+            "stream": False,
+        }
+        content = json.dumps(body, ensure_ascii=False).encode()
+        found = self._remote.post("/completions", content, deadline=deadline, max_bytes=MAX_RESPONSE_BYTES)
+        said, stopped = _choice(found)
+        # A server leaves the tag out at which it stops, and does not say which of the two it was.
+        return said, SEARCH_END if stopped and not said.endswith((SEARCH_END, ANSWER_END)) else ""
+
+
+def _choice(body: bytes) -> tuple[str, bool]:
+    """The text of a completion, and whether it stopped by itself. Raises RemoteError if it is none."""
+    try:
+        choice: Any = json.loads(body)["choices"][0]
+        text, reason = choice["text"], choice.get("finish_reason")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as problem:
+        raise RemoteError(GARBAGE) from problem
+    if not isinstance(text, str) or len(text) > MAX_SAID_CHARACTERS:
+        raise RemoteError(GARBAGE)
+    return text, reason == "stop"

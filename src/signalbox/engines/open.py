@@ -224,7 +224,12 @@ def _open_preference(
             served.prepare(each)
         return served, ""
     local, pace, provider = open_local(
-        Path(section.bundle), device=section.device, budget=section.max_tokens, margin=section.margin, prepared=prepared
+        Path(section.bundle),
+        device=section.device,
+        budget=section.max_tokens,
+        margin=section.margin,
+        prepared=prepared,
+        until_seconds=SLOW * section.deadline_ms / 1000,
     )
     for each in routes:
         local.prepare(each)

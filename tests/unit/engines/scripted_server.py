@@ -108,7 +108,10 @@ def _read_request(server: Server, sock: socket.socket) -> bytes | None:
     data = b""
     while True:
         head, end, body = data.partition(b"\r\n\r\n")
-        if end:
+        if end and b"transfer-encoding: chunked" in head.lower():
+            if body.endswith(b"0\r\n\r\n"):
+                return data
+        elif end:
             length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
             if len(body) >= length:
                 return data

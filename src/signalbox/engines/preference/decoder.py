@@ -94,8 +94,11 @@ class Decoder:
         row = np.asarray(logits.numpy()[0, -1], dtype=np.float32)
         return row, Memory(end, tuple(present)) if remember else memory
 
-    def measure(self, lengths: Sequence[int], token: int = 1) -> Pace:
-        """Run texts of these lengths, which also warms the session up, and return how long each took at best."""
+    def measure(self, lengths: Sequence[int], *, until_seconds: float = float("inf"), token: int = 1) -> Pace:
+        """Run texts of these lengths, which also warms the session up, and return how long each took at best.
+
+        until_seconds: no longer ones are run once one took so long.
+        """
         points = []
         for length in sorted(set(lengths)):
             best = float("inf")
@@ -104,6 +107,8 @@ class Decoder:
                 self.run([token] * length, self._empty, remember=False)
                 best = min(best, time.perf_counter() - began)
             points.append((length, best))
+            if best > until_seconds:
+                break
         return Pace(tuple(points))
 
     def _nothing(self, port: Any) -> Any:

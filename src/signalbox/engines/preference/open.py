@@ -68,10 +68,12 @@ def open_local(
     compare: Comparison = "choices",
     cache: DecisionCache | None = None,
     prepared: Path | None = None,
+    until_seconds: float = float("inf"),
 ) -> tuple[LocalPreference, Pace, str]:
     """Open an engine over a bundle of kind `preference`, and return it with its pace and what it runs on.
 
-    budget: tokens of the prompt; at most what the bundle takes. Raises BundleError, RouterError, SetupError.
+    budget: tokens of the prompt; at most what the bundle takes. until_seconds: no longer prompts are measured once one
+    took so long. Raises BundleError, RouterError, SetupError.
     """
     bundle = open_bundle(folder)
     manifest = bundle.manifest
@@ -86,7 +88,7 @@ def open_local(
     tokenizer.chat(form.chat, "")  # the special tokens are there
     network = open_network(bundle.model, device=device, dtype=manifest.dtype, prepared=prepared)
     decoder = Decoder(network)
-    pace = decoder.measure(lengths(min(tokens, LONGEST_MEASURED)))
+    pace = decoder.measure(lengths(min(tokens, LONGEST_MEASURED)), until_seconds=until_seconds)
     engine = LocalPreference(
         decoder,
         tokenizer,

@@ -201,6 +201,7 @@ def test_a_failed_run_says_nothing_of_the_text(model: tuple[Decoder, Weights]) -
 
 def test_pace_is_measured(model: tuple[Decoder, Weights]) -> None:
     assert [tokens for tokens, _ in model[0].measure([16, 8, 8]).points] == [8, 16]
+    assert [tokens for tokens, _ in model[0].measure([16, 8, 32], until_seconds=0).points] == [8]
 
 
 @given(answers, st.booleans())

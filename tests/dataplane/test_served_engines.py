@@ -29,10 +29,18 @@ def completion(choice: dict[str, Any]) -> bytes:
 
 CHOSEN = completion({"message": {"role": "assistant", "content": "{'route': 'hard'}"}, "finish_reason": "stop"})
 CALLED = completion({"text": "<think>...</think><search> hard: Why? ", "finish_reason": "stop"})
+CONSULTED = completion({"text": "<think>...</think><search> alpha-large: Why is that? ", "finish_reason": "stop"})
+ANSWERED = completion({"text": "<think>...</think><answer> Because. ", "finish_reason": "stop"})
 
 
 def answer(server: Server, sock: Any) -> None:
-    body = CHOSEN if b"/chat/completions" in server.requests[-1][:200] else CALLED
+    asked = server.requests[-1]
+    if b"/chat/completions" in asked[:200]:
+        body = CHOSEN
+    elif b"</search>\\n<information>" in asked:
+        body = ANSWERED
+    else:
+        body = CONSULTED if b"alpha-large" in asked else CALLED
     respond(body, "200 OK", "content-type: application/json")(server, sock)
 
 
@@ -53,6 +61,13 @@ def with_engines(document: dict[str, Any], port: int) -> None:
     }
     for name in document["engines"]:
         document["routers"][f"by-{name}"] = {"tasks": TASKS, "default_task": "simple", "engine": name}
+    document["engines"]["asking"] = {**document["engines"]["r1"], "pool": f"http://127.0.0.1:{port}/v1"}
+    names = ("alpha-mini", "alpha-large")
+    document["routers"]["by-asking"] = {
+        "tasks": [{"name": name, "description": f"{name} is a model", "models": [name]} for name in names],
+        "default_task": "alpha-mini",
+        "engine": "asking",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +94,22 @@ def test_a_router_model_is_asked_through_envoy_by_the_one_worker_that_waits_for_
     assert asked.startswith(b"POST " + path)
     assert b"a riddle for " in asked
     assert b"Small talk" in asked
+
+
+def test_models_are_consulted_through_the_gateway_and_the_last_one_gets_the_request(
+    judged: tuple[Stack, Server],
+) -> None:
+    stack, server = judged
+    server.requests.clear()
+    found = stack.chat("router:by-asking", "why?", x_test_id="consulted")
+    assert found.status_code == 200, found.text
+    assert found.headers["x-signalbox-model"] == "alpha-large"
+    assert found.headers["x-signalbox-reason"] == "engine"
+    assert len(server.requests) == 2
+    assert b"Here is the sub-question" not in server.requests[1]
+    queries = [body for body in map(str, stack.mocks["alpha"].requests()) if "Why is that?" in body]
+    assert len(queries) == 1
+    wait_until(lambda: sum(line.get("model") == "alpha-large" for line in stack.request_log()) >= 2, "both are logged")
 
 
 def test_a_server_that_is_not_there_costs_the_choice_and_nothing_else(judged: tuple[Stack, Server]) -> None:

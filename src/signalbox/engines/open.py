@@ -189,6 +189,7 @@ def open_engine(
 
 
 def _open_deliberate(section: EngineSection) -> Engine:
+    from signalbox.engines.deliberate.consult import Pool
     from signalbox.engines.deliberate.engine import QUESTION_TOKENS, Deliberate
     from signalbox.engines.preference.open import decision_cache
 
@@ -199,6 +200,7 @@ def _open_deliberate(section: EngineSection) -> Engine:
         section.model,
         question_tokens=section.max_tokens or QUESTION_TOKENS,
         rounds=section.rounds,
+        pool=None if section.pool is None else Pool(Remote(section.pool)),
         cache=decision_cache(),
     )
 

@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
@@ -74,13 +75,22 @@ class Remote:
         self._lock = threading.Lock()
         self._closed = False
 
-    def post(self, path: str, body: bytes, *, deadline: float, max_bytes: int) -> bytes:
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        deadline: float,
+        max_bytes: int,
+        more_headers: Mapping[str, str] | None = None,
+    ) -> bytes:
         """Return the body of a 200.
 
         path: below the base URL, with a slash in front. deadline: `time.monotonic()` seconds. max_bytes: of the
-        answer; a longer one is not read. Raises RemoteError.
+        answer; a longer one is not read. more_headers: beside those every question has. Raises RemoteError.
         """
         headers = {
+            **(more_headers or {}),
             "content-type": "application/json",
             "accept": "application/json",
             "accept-encoding": "identity",

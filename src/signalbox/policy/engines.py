@@ -28,6 +28,7 @@ _OWN_KEYS = {
     "location": ("preference", "deliberate"),
     "margin": ("preference",),
     "rounds": ("deliberate",),
+    "pool": ("deliberate",),
 }
 """Key -> the kinds of engines it says something to."""
 
@@ -127,11 +128,20 @@ class Engine(Section):
     embedding: Embedding | None = Field(default=None, description="Where its vectors come from.")
     margin: Share = Field(default=0, description="By how much the best route must lead the next.")
 
+    pool: HttpUrl | None = Field(
+        default=None,
+        description="Base URL of this gateway, for models it may consult while it thinks. Default: it consults nobody.",
+    )
     rounds: int = Field(default=5, ge=1, le=20, description="Most times it thinks about one request.")
 
     @property
     def leaves_the_site(self) -> bool:
-        """Whether a server outside the trust boundary reads what it is asked about."""
+        """Whether a server outside the trust boundary reads what it is asked about.
+
+        One that consults other models does not know which of them may hear of a local-only request.
+        """
+        if self.pool is not None:
+            return True
         servers: list[Engine | Embedding] = [self] if self.embedding is None else [self, self.embedding]
         return any(server.endpoint is not None and server.location != "local" for server in servers)
 

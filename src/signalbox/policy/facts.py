@@ -231,6 +231,10 @@ def _engine_problems(readable: _Readable) -> Iterator[Problem]:
                     found = f"the engine chooses by descriptions, and task {quoted(task.name)} has none"
                     fix = "say in one sentence what the work is"
                     yield readable.warn(("routers", name, "tasks", index), found, "a description", fix)
+                if engine.pool is not None and task.name not in readable.models:
+                    found = f"the engine consults models by the names of tasks, and {quoted(task.name)} is none"
+                    place = ("routers", name, "tasks", index, "name")
+                    yield readable.document.problem(place, found, "a model's name", "name tasks after their models")
     for name in readable.engines:
         if name not in asked and not _unread_engine_uses(readable.document):
             yield readable.warn(("engines", name), "no router asks this engine", "a router with it", "remove it")

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from signalbox.policy.engines import Engine
+
 from .policies import VALID, errors_of, load, only_error, only_warning
 
 CLASSIFIER = {"kind": "classifier", "bundle": "/models/bert"}
@@ -57,6 +59,7 @@ def test_a_name_that_is_not_there_is_an_error_with_its_place_and_the_nearest_one
         ({"kind": "preference", "endpoint": "http://h/v1"}, "needs `model`"),
         ({"kind": "deliberate", "bundle": "/m"}, "needs `endpoint` and `model`, and no bundle"),
         ({"kind": "deliberate", "endpoint": "http://h/v1"}, "needs `endpoint` and `model`"),
+        (CLASSIFIER | {"pool": "http://h/v1"}, "`pool` says nothing to an engine of kind classifier"),
         (CLASSIFIER | {"rounds": 3}, "`rounds` says nothing to an engine of kind classifier"),
         ({"kind": "preference", "bundle": "/m", "tokenizer_file": "/t"}, "a bundle has its own tokenizer"),
         (CLASSIFIER | {"weak_model": 3}, "`weak_model` says nothing to an engine of kind classifier"),
@@ -125,3 +128,13 @@ def test_an_engine_nobody_asks_is_a_warning() -> None:
 def test_a_task_without_a_description_is_nothing_to_choose_by() -> None:
     loaded = load(with_engine({"kind": "preference", "bundle": "/models/arch"}, "judge"))
     assert [warning.path for warning in loaded.warnings] == ["routers.everyday.tasks[0]", "routers.everyday.tasks[1]"]
+
+
+def test_an_engine_that_consults_models_needs_tasks_named_after_them_and_never_hears_of_local_only_requests() -> None:
+    served = {"kind": "deliberate", "endpoint": "http://h/v1", "model": "r1", "location": "local"}
+    assert not load(with_engine(served, "judge")).policy.engines["judge"].leaves_the_site
+    consulting = served | {"pool": "http://127.0.0.1:10000/v1"}
+    problems = errors_of(with_engine(consulting, "judge"))
+    assert [problem.path for problem in problems] == [f"routers.everyday.tasks[{index}].name" for index in (0, 1)]
+    assert "consults models by the names of tasks" in problems[0].found
+    assert Engine.model_validate(consulting).leaves_the_site

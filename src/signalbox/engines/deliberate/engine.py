@@ -1,20 +1,22 @@
 """Router-R1 as an engine: it thinks until it calls one of the routes, and that one is the answer.
 
     prompt ──POST /completions──> thought and call ──known route?──> result
-                  ^                      │ no
-                  └── and no information ┘       until rounds, tokens or time are used up
+                  ^                      │ no, or it may consult
+                  └──── information ─────┘       until rounds, tokens or time are used up
 
-The model it calls gets the client's request, not the query: what a client is answered comes from one model, whole.
+With a pool it goes on, as it was trained: what a model answers to the query goes into the next round, and when it has
+an answer the route is the model it consulted last. Either way that model gets the client's request, not the query:
+what a client is answered comes from one model, whole.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from signalbox.engines.base import Answer, Outcome, Question, Route
-from signalbox.engines.deliberate.action import ANSWERED, NO_ACTION, Action, read_action
+from signalbox.engines.base import Answer, Outcome, Question
+from signalbox.engines.deliberate.action import ANSWERED, NO_ACTION, UNKNOWN_MODEL, read_action
+from signalbox.engines.deliberate.consult import Pool
 from signalbox.engines.deliberate.prompt import ANSWER_END, SEARCH_END, continued, opening
 from signalbox.engines.preference.cache import DecisionCache
 from signalbox.engines.preference.served import NO_ROUTES, NO_TEXT
@@ -29,6 +31,10 @@ ROUND_TOKENS = 1024
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_SAID_CHARACTERS = 16 * 1024
 
+NO_ANSWER = "no_answer"  # it consulted others until its rounds were used up
+WRONG_NAME = "LLM Name Error"
+"""What the model was told in training when it called nobody there is."""
+
 
 class Deliberate:
     """An engine over a server; see `base.Engine`. Details: those of `action` and `remote`, `no_text`, `no_routes`."""
@@ -40,13 +46,18 @@ class Deliberate:
         *,
         question_tokens: int = QUESTION_TOKENS,
         rounds: int = ROUNDS,
+        pool: Pool | None = None,
         cache: DecisionCache | None = None,
     ) -> None:
-        """model: the server's name for it. rounds: most times it is asked about one request."""
+        """model: the server's name for it. rounds: most times it is asked about one request.
+
+        pool: the models it may consult; without one its first call is the answer.
+        """
         self._remote = remote
         self._model = model
         self._read = plain_prompt(question_tokens, "last_user")
         self._rounds = rounds
+        self._pool = pool
         self._cache = DecisionCache(0, 0) if cache is None else cache
 
     def ask(self, question: Question) -> Answer:
@@ -60,7 +71,7 @@ class Deliberate:
         answer = self._cache.get(key)
         if answer is None:
             try:
-                answer = self._deliberate(prompt, question.routes, question.deadline)
+                answer = self._deliberate(prompt, question)
             except RemoteError as problem:
                 return problem.answer
             if answer.outcome is Outcome.RESULT or answer.detail == ANSWERED:
@@ -69,19 +80,28 @@ class Deliberate:
 
     def close(self) -> None:
         self._remote.close()
+        if self._pool is not None:
+            self._pool.close()
 
-    def _deliberate(self, prompt: str, routes: Sequence[Route], deadline: float) -> Answer:
-        names = [route.name for route in routes]
-        action = Action(None, detail=NO_ACTION)
+    def _deliberate(self, prompt: str, question: Question) -> Answer:
+        names = [route.name for route in question.routes]
+        consulted, detail = None, NO_ACTION
         for _ in range(self._rounds):
-            said, ends = self._round(prompt, deadline)
+            said, ends = self._round(prompt, question.deadline)
             action = read_action(said, names)
+            detail = action.detail
+            information = WRONG_NAME if detail == UNKNOWN_MODEL else ""
             if action.route is not None:
-                return Answer(Outcome.RESULT, action.route)
-            if action.detail == ANSWERED:
+                if self._pool is None:
+                    return Answer(Outcome.RESULT, action.route)
+                consulted, detail = action.route, NO_ANSWER
+                information = self._pool.ask(consulted, action.query, question.request.headers, question.deadline)
+            elif detail == ANSWERED:
+                if consulted is not None:
+                    return Answer(Outcome.RESULT, consulted)
                 break
-            prompt = continued(prompt, said + ends, "")
-        return Answer(Outcome.UNSURE, detail=action.detail)
+            prompt = continued(prompt, said + ends, information)
+        return Answer(Outcome.UNSURE, detail=detail)
 
     def _round(self, prompt: str, deadline: float) -> tuple[str, str]:
         """What the model says next, and the tag it stopped at, if it did."""

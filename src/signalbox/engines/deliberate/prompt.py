@@ -50,6 +50,26 @@ _BEFORE_QUESTION = (
     "    + You must insert your actual answer between <answer> and </answer>, following the correct format. Question: "
 )
 
+_QUERY = """
+You are a helpful assistant. You are participating in a multi-agent reasoning process, where a base model delegates \
+sub-questions to specialized models like you. Your task is to do your **absolute best** to either: \n
+    + Answer the question directly, if possible, and provide a brief explanation; or \n
+    + Offer helpful and relevant context, background knowledge, or insights related to the question, even if you \
+cannot fully answer it. \n\
+If you are completely unable to answer the question or provide any relevant or helpful information, you must: \n
+    + Clearly state that you are unable to assist with this question, and \n
+    + Explicitly instruct the base model to consult other LLMs for further assistance. \n\
+**Important Constraints**: \n
+    + Keep your response clear, concise, and informative (preferably under 512 tokens). Your response will help guide \
+the base model’s reasoning and next steps. \n
+    + Stay strictly on-topic. Do not include irrelevant or generic content. \n\n\n\
+Here is the sub-question for you to assist with: """
+
+
+def render_query(query: str) -> str:
+    """Return what a model is sent when it is called with a query."""
+    return _QUERY + query + "\n\n"
+
 
 def render(routes: Sequence[Route], question: str) -> str:
     """Return the content of the one user message. A question that does not end in one gets its question mark."""

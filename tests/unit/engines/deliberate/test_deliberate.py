@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from signalbox.engines.base import Outcome, Route
 from signalbox.engines.deliberate.action import Action, read_action
+from signalbox.engines.deliberate.consult import Pool
 from signalbox.engines.deliberate.engine import ROUNDS, Deliberate
-from signalbox.engines.deliberate.prompt import opening, render
+from signalbox.engines.deliberate.prompt import opening, render, render_query
 from signalbox.engines.preference.cache import DecisionCache
 from signalbox.engines.remote import Remote
 from tests.unit.engines.preference.questions import question
@@ -37,6 +39,10 @@ def engine(server: Server, **more: Any) -> Deliberate:
 
 def test_the_prompt_is_byte_for_byte_what_was_published() -> None:
     assert render(POOL, ' Who wrote "Faust"? {x}') == GOLDEN.read_text()
+
+
+def test_a_query_is_put_to_a_model_byte_for_byte_as_in_training() -> None:
+    assert render_query("Who wrote it? {x}") == GOLDEN.with_name("router-r1.query.txt").read_text()
 
 
 def test_a_question_ends_the_prompt_and_cannot_end_the_users_turn() -> None:
@@ -91,7 +97,7 @@ def test_a_call_of_nobody_is_answered_with_nothing_and_thought_about_again() -> 
     with serving(*turns) as server:
         assert engine(server).ask(question(routes=POOL)).route == "B-70B"
         first, second, third = (body["prompt"] for body in server.bodies)
-    assert second == first + "\n<search> gpt-5: x </search>\n<information></information>\n"
+    assert second == first + "\n<search> gpt-5: x </search>\n<information>LLM Name Error</information>\n"
     assert third == second + "\nthinking without end\n<information></information>\n"
 
 
@@ -154,3 +160,50 @@ def test_nothing_is_asked_without_text_or_routes() -> None:
         assert engine(server).ask(question(routes=())).detail == "no_routes"
         assert engine(server).ask(question(("system", "x"), routes=POOL)).detail == "no_text"
         assert server.requests == []
+
+
+def answers(text: Any) -> Turn:
+    return respond(json.dumps({"choices": [{"message": {"content": text}}]}).encode())
+
+
+def consulting(server: Server, gateway: Server, **more: Any) -> Deliberate:
+    return engine(server, pool=Pool(Remote(gateway.url)), **more)
+
+
+def test_what_models_answer_goes_into_the_next_round_and_the_last_one_asked_is_the_route() -> None:
+    turns = (said("<search> B-70B: Who? "), said("<search> A-7B: Sure? "), said("<answer> Goethe "))
+    with serving(*turns) as server, serving(answers("Goethe wrote it."), answers("Yes. " * 1000)) as gateway:
+        asked = question(("user", "Who wrote Faust?"), routes=POOL)
+        headers = {"x-data-class": "internal", "x-model-affinity": "s1", "content-type": "text/plain"}
+        asked = replace(asked, request=replace(asked.request, headers=headers))
+        answer = consulting(server, gateway).ask(asked)
+        prompts = [body["prompt"] for body in server.bodies]
+        bodies = gateway.bodies
+        [head, _] = [request.partition(b"\r\n\r\n")[0].lower() for request in gateway.requests]
+    assert (answer.outcome, answer.route) == (Outcome.RESULT, "A-7B")
+    assert prompts[1] == prompts[0] + (
+        "\n<search> B-70B: Who? </search>\n<information>Goethe wrote it.</information>\n"
+    )
+    assert prompts[2].endswith("Yes. </information>\n")
+    assert len(prompts[2]) - len(prompts[1]) < 2000
+    assert [(body["model"], body["max_tokens"]) for body in bodies] == [("B-70B", 512), ("A-7B", 512)]
+    assert bodies[0]["messages"][0]["content"] == render_query("Who?")
+    assert b"x-data-class: internal" in head
+    assert b"affinity" not in head
+    assert head.count(b"content-type") == 1
+
+
+@pytest.mark.parametrize("turn", [respond(b"", "402 Spent"), answers(None), respond(b"[]"), say(b"", close=True)])
+def test_a_model_that_cannot_be_consulted_is_thought_around(turn: Turn) -> None:
+    with serving(said("<search> B-70B: Who? "), said("<answer> Goethe ")) as server, serving(turn) as gateway:
+        assert consulting(server, gateway).ask(question(routes=POOL)).route == "B-70B"
+        assert server.bodies[1]["prompt"].endswith("<information>API Request Error</information>\n")
+
+
+def test_consulting_ends_with_the_rounds_or_the_time() -> None:
+    with serving(said("<search> B-70B: Who? ")) as server, serving(answers("x")) as gateway:
+        answer = consulting(server, gateway, rounds=3).ask(question(routes=POOL))
+        assert (answer.outcome, answer.detail, len(gateway.requests)) == (Outcome.UNSURE, "no_answer", 3)
+    with serving(said("<search> B-70B: Who? ")) as server, serving(wait) as gateway:
+        answer = consulting(server, gateway).ask(question(routes=POOL, seconds=0.4))
+        assert (answer.outcome, answer.detail) == (Outcome.LATE, "deadline")

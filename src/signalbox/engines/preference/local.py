@@ -141,13 +141,13 @@ class LocalPreference:
         """Nothing is held but memory."""
 
     def _judged(self, prepared: Prepared, shares: list[float]) -> Answer:
-        scores = tuple(sorted(zip(prepared.labels, shares, strict=True), key=lambda score: -score[1]))
-        best, share = scores[0]
-        if len(scores) > 1 and share - scores[1][1] < self._margin:
+        order = sorted(range(len(shares)), key=lambda number: -shares[number])
+        scores = tuple((prepared.labels[number], shares[number]) for number in order)
+        if len(order) > 1 and scores[0][1] - scores[1][1] < self._margin:
             return Answer(Outcome.UNSURE, None, scores, MARGIN)
-        if prepared.none is not None and best == prepared.labels[prepared.none]:
+        if order[0] == prepared.none:
             return Answer(Outcome.UNSURE, None, scores, NO_ROUTE)
-        return Answer(Outcome.RESULT, best, scores)
+        return Answer(Outcome.RESULT, scores[0][0], scores)
 
     def _prepared(self, routes: tuple[Route, ...], deadline: float) -> Prepared:
         with self._lock:
@@ -170,7 +170,7 @@ class LocalPreference:
         none = None
         if form.no_route not in answers:
             none = len(names)
-            names.append(OTHER)
+            names.append(OTHER if OTHER not in names else NO_ROUTE)
             answers.append(form.no_route)
         tree = label_tree([tokenizer.ids(answer) for answer in answers], every_token=self._compare == "likelihood")
         trimmer = tokenizer.chat_trimmer(form, routes, self._budget)

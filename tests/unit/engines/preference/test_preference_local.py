@@ -106,6 +106,14 @@ def test_a_route_called_other_is_arch_routers_other(model: tuple[Decoder, Weight
     assert answer.outcome is Outcome.RESULT
 
 
+def test_a_route_called_other_is_not_the_orchestrators_empty_list(model: tuple[Decoder, Weights]) -> None:
+    routes = (Route("other", "anything else"), Route("code", "code"))
+    answer = engine(model[0], PLANO_ORCHESTRATOR).ask(question(routes=routes))
+    assert {name for name, _ in answer.scores} == {"code", "other", "no_route"}
+    best = answer.scores[0][0]
+    assert answer.route == (None if best == "no_route" else best)
+
+
 def test_a_lead_below_the_margin_decides_nothing(model: tuple[Decoder, Weights]) -> None:
     answer = engine(model[0], margin=0.99).ask(question())
     assert (answer.outcome, answer.route, answer.detail) == (Outcome.UNSURE, None, "margin")

@@ -24,7 +24,7 @@ from signalbox.engines.preference.decoder import Decoder, Memory
 from signalbox.engines.preference.labels import Node, common_length, label_tree
 from signalbox.engines.preference.prompts import OTHER, PromptFormat, Said
 from signalbox.engines.preference.scoring import Comparison, LateError, NotFiniteError, Walk
-from signalbox.engines.preference.served import BAD_ROUTES, MARGIN, NO_ROUTES, NO_TEXT
+from signalbox.engines.preference.served import BAD_ROUTES, MARGIN, NO_ROUTES, NO_TEXT, NO_TOKENS
 from signalbox.engines.runtime import Pace
 from signalbox.errors import RouterError
 from signalbox.trim import Trimmer
@@ -103,7 +103,10 @@ class LocalPreference:
             return Answer(Outcome.LATE, detail=TOO_SLOW)
         except RouterError:
             return Answer(Outcome.FAILED, detail=BAD_ROUTES)
-        trimmed = prepared.trimmer.trim(cast("Passages", question.request.scan))
+        try:
+            trimmed = prepared.trimmer.trim(cast("Passages", question.request.scan))
+        except RouterError:
+            return Answer(Outcome.FAILED, detail=NO_TOKENS)
         if not trimmed.pieces:
             return Answer(Outcome.UNSURE, detail=NO_TEXT)
         answer = self._cache.get(trimmed.prompt)

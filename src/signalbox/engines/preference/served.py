@@ -27,6 +27,7 @@ from signalbox.trim.conversation import Passages
 NO_TEXT = "no_text"  # nobody says anything in the conversation
 NO_ROUTES = "no_routes"
 BAD_ROUTES = "routes"  # they leave no room for a conversation, or cannot be told apart
+NO_TOKENS = "no_tokens"  # the tokenizer has none for a part of the conversation
 MARGIN = "margin"  # the best route leads the next by too little
 
 MAX_RESPONSE_BYTES = 256 * 1024
@@ -77,7 +78,10 @@ class ServedPreference:
             trimmer = self._trimmer(question.routes)
         except RouterError:
             return Answer(Outcome.FAILED, detail=BAD_ROUTES)
-        trimmed = trimmer.trim(cast("Passages", question.request.scan))
+        try:
+            trimmed = trimmer.trim(cast("Passages", question.request.scan))
+        except RouterError:
+            return Answer(Outcome.FAILED, detail=NO_TOKENS)
         if not trimmed.pieces:
             return Answer(Outcome.UNSURE, detail=NO_TEXT)
         answer = self._cache.get(trimmed.prompt)

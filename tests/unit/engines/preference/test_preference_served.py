@@ -165,3 +165,21 @@ def test_nothing_is_asked_without_text_or_routes() -> None:
         with pytest.raises(RouterError, match="fix: a budget"):
             served.prepare(many)
         assert server.requests == []
+
+
+def test_a_conversation_that_the_tokenizer_has_no_tokens_for_is_a_failure() -> None:
+    class Poor:
+        """As `HuggingFaceEncoder` over a vocabulary without bytes and without a token for the unknown."""
+
+        def count(self, text: bytes) -> int:
+            if "漢".encode() in text:
+                raise RouterError("the vocabulary has no token for a part of this text")
+            return len(text) // 3
+
+        def ends(self, text: bytes) -> list[int]:
+            return list(range(3, len(text), 3))
+
+    with serving(wait) as server:
+        answer = engine(server, encoder=Poor()).ask(question(("user", "漢字")))
+        assert (answer.outcome, answer.detail) == (Outcome.FAILED, "no_tokens")
+        assert server.requests == []

@@ -56,10 +56,11 @@ class RemoteError(RouterError):
 class Remote:
     """A server by the base URL of its API. Threads share one."""
 
-    def __init__(self, endpoint: str, key_file: Path | None = None, *, ca_file: Path | None = None) -> None:
+    def __init__(self, endpoint: str, key_file: Path | None = None) -> None:
         """key_file: holds the API key, read for every question, so that it may be replaced.
 
-        ca_file: certificates to trust instead of the system's. Raises SetupError for a URL that is none.
+        Certificates are checked against the system's, or those that SSL_CERT_FILE names. Raises SetupError for a URL
+        that is none.
         """
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -70,7 +71,7 @@ class Remote:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._path = parts.path.rstrip("/")
         self._key_file = key_file
-        self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._idle: list[tuple[float, HTTPConnection]] = []
         self._lock = threading.Lock()
         self._closed = False

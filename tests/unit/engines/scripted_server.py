@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -64,9 +65,10 @@ def wait(server: Server, _sock: socket.socket) -> None:
 
 
 @contextmanager
-def serving(*turns: Turn) -> Iterator[Server]:
+def serving(*turns: Turn, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(list(turns), f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+    scheme = "http" if tls is None else "https"
+    server = Server(list(turns), f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/v1")
     threads: list[threading.Thread] = []
 
     def accept() -> None:
@@ -74,7 +76,7 @@ def serving(*turns: Turn) -> Iterator[Server]:
             while True:
                 sock, _ = listener.accept()
                 server.connections += 1
-                threads.append(threading.Thread(target=_serve, args=(server, sock)))
+                threads.append(threading.Thread(target=_serve, args=(server, sock, tls)))
                 threads[-1].start()
 
     accepting = threading.Thread(target=accept)
@@ -92,8 +94,8 @@ def serving(*turns: Turn) -> Iterator[Server]:
             thread.join(10)
 
 
-def _serve(server: Server, sock: socket.socket) -> None:
-    with suppress(OSError), sock:
+def _serve(server: Server, plain: socket.socket, tls: ssl.SSLContext | None) -> None:
+    with suppress(OSError), plain, plain if tls is None else tls.wrap_socket(plain, server_side=True) as sock:
         while not server.over.is_set():
             request = _read_request(server, sock)
             if request is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from signalbox.engines.base import Outcome
 from signalbox.engines.remote import Remote, RemoteError
 from signalbox.errors import SetupError
+from tests.dataplane.certificates import Authority
 from tests.unit.engines.scripted_server import Server, Turn, drip, respond, say, serving, wait
 
 
@@ -138,3 +140,33 @@ def test_the_key_is_read_for_every_question(tmp_path: Path) -> None:
 def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(SetupError, match="not the base URL"):
         Remote(url)
+
+
+def test_a_server_is_trusted_by_its_certificate_for_the_name_it_is_called_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    contexts = {}
+    for name in ("127.0.0.1", "elsewhere.test"):
+        pair = authority.sign(name)
+        contexts[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        contexts[name].load_cert_chain(pair.certificate, pair.private_key)
+    with (
+        serving(respond(b"a"), tls=contexts["127.0.0.1"]) as server,
+        serving(respond(b"a"), tls=contexts["elsewhere.test"]) as impostor,
+    ):
+        assert failure(Remote(server.url)) == "unreachable"  # nobody here knows the authority
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        remote = Remote(server.url)
+        assert [ask(remote), ask(remote)] == [b"a", b"a"]
+        assert server.connections == 2
+        remote.close()
+        assert failure(Remote(impostor.url)) == "unreachable"
+        assert impostor.requests == []
+
+
+def test_a_server_that_never_ends_its_handshake_is_left_at_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        assert failure(Remote(f"https://127.0.0.1:{silent.getsockname()[1]}/v1"), seconds=0.3) == "deadline"
+        assert time.monotonic() - began < 5

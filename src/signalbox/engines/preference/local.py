@@ -25,7 +25,7 @@ from signalbox.engines.preference.labels import Node, common_length, label_tree
 from signalbox.engines.preference.prompts import OTHER, PromptFormat, Said
 from signalbox.engines.preference.scoring import Comparison, LateError, NotFiniteError, Walk
 from signalbox.engines.preference.served import BAD_ROUTES, MARGIN, NO_ROUTES, NO_TEXT, NO_TOKENS
-from signalbox.engines.runtime import Pace
+from signalbox.engines.runtime import Gauge, Pace
 from signalbox.errors import RouterError
 from signalbox.trim import Trimmer
 from signalbox.trim.conversation import Passages
@@ -79,7 +79,7 @@ class LocalPreference:
         self._margin = margin
         self._compare: Comparison = compare
         self._cache = DecisionCache(0, 0) if cache is None else cache
-        self._pace = pace or Pace()
+        self._gauge = Gauge(pace or Pace())
         self._kept: dict[tuple[Route, ...], Prepared] = {}
         self._passing: OrderedDict[tuple[Route, ...], Prepared] = OrderedDict()
         self._lock = threading.Lock()
@@ -132,7 +132,7 @@ class LocalPreference:
         start = len(prepared.prefix)
         # The same cut every time: with int8 weights, what a run holds has a small say in what comes out.
         known = tuple(ids[:start]) == prepared.prefix
-        walk = Walk(self._decoder, deadline, self._pace)
+        walk = Walk(self._decoder, deadline, self._gauge)
         row, memory = walk.read(ids[start:] if known else ids, prepared.memory if known else self._decoder.empty)
         if self._compare == "choices":
             return walk.choices(prepared.tree, row, memory)
@@ -178,7 +178,7 @@ class LocalPreference:
         tree = label_tree([tokenizer.ids(answer) for answer in answers], every_token=self._compare == "likelihood")
         trimmer = tokenizer.chat_trimmer(form, routes, self._budget)
         prefix = self._prefix(routes)
-        _, memory = Walk(self._decoder, deadline, self._pace).read(prefix, self._decoder.empty)
+        _, memory = Walk(self._decoder, deadline, self._gauge).read(prefix, self._decoder.empty)
         return Prepared(tuple(names), none, tree, trimmer, tuple(prefix), memory)
 
     def _prefix(self, routes: tuple[Route, ...]) -> list[int]:

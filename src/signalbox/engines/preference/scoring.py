@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from signalbox.engines.preference.decoder import Decoder, Memory
 from signalbox.engines.preference.labels import Node
-from signalbox.engines.runtime import Pace
+from signalbox.engines.runtime import Gauge
 from signalbox.errors import RouterError
 
 Comparison = Literal["choices", "likelihood"]
@@ -43,20 +43,23 @@ class NotFiniteError(RouterError):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One prompt's answers being scored. deadline: `time.monotonic()` seconds. pace: what runs take at best."""
+    """One prompt's answers being scored. deadline: `time.monotonic()` seconds. gauge: whether a run ends in time."""
 
     decoder: Decoder
     deadline: float
-    pace: Pace
+    gauge: Gauge
 
     def read(self, ids: Sequence[int], memory: Memory) -> tuple[NDArray[np.float32], Memory]:
         """Return logits and memory behind a text. Raises LateError before a run that cannot end in time."""
         row: NDArray[np.float32] | None = None
         self._check(len(ids))
+        began = time.monotonic()
         for start in range(0, len(ids), PIECE_TOKENS):
-            self._check(0)
+            if time.monotonic() >= self.deadline:
+                raise LateError("no time left")
             row, memory = self.decoder.run(ids[start : start + PIECE_TOKENS], memory)
         assert row is not None
+        self.gauge.took(len(ids), time.monotonic() - began)
         return row, memory
 
     def choices(self, root: Node, row: NDArray[np.float32], memory: Memory) -> list[float]:
@@ -97,12 +100,13 @@ class Walk:
         return scores
 
     def _step(self, node: Node, memory: Memory) -> tuple[NDArray[np.float32], Memory]:
-        self._check(0)
+        self._check(len(node.tokens))
         follows = any(child.label is None for child in node.children)
         return self.decoder.run(node.tokens, memory, remember=follows)
 
     def _check(self, tokens: int) -> None:
-        if time.monotonic() + self.pace.seconds(tokens) >= self.deadline:
+        left = self.deadline - time.monotonic()
+        if left <= 0 or not self.gauge.fits(tokens, left):
             raise LateError("no time left")
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from signalbox.engines.preference.decoder import Decoder, Memory
 from signalbox.engines.preference.labels import Node, label_tree
 from signalbox.engines.preference.scoring import MIN_MASS, PIECE_TOKENS, LateError, NotFiniteError, Walk
-from signalbox.engines.runtime import Pace, open_network
+from signalbox.engines.runtime import Gauge, Pace, open_network
 from signalbox.errors import RouterError
 from tests.unit.engines.preference.tiny_decoder import Weights, open_decoder, reference_logits, weights, write_decoder
 
@@ -46,7 +46,7 @@ class Counting:
 
 
 def walk(decoder: Any, seconds: float = 60, pace: Pace | None = None) -> Walk:
-    return Walk(decoder, time.monotonic() + seconds, pace or Pace())
+    return Walk(decoder, time.monotonic() + seconds, Gauge(pace or Pace()))
 
 
 def log_softmax(row: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from tests.unit.decide.cases import make_case, make_policy
 
 from . import tiny
 from .bundles import TASKS, TIERS, classifier_bundle, judged_policy
+from .preference.bundles import write_bundle
 from .preference.tokenizers_like_qwen import prompt_tokenizer, tokenizer_json
 from .scripted_server import respond, serving
 
@@ -190,6 +191,27 @@ def test_a_served_preference_model_is_an_engine_of_the_policy_too(tmp_path: Path
         assert "Work that is hard" in prompt
         assert 0.9 * 900 < prompt_tokenizer().count(prompt.encode()) <= 900
         engines.close()
+
+
+def test_a_preference_model_in_this_process_says_at_load_when_its_deadline_is_out_of_reach(tmp_path: Path) -> None:
+    described = [task | {"description": f"Work that is {task['name']}"} for task in TASKS]
+    bundle = write_bundle(tmp_path / "b")
+    notices = []
+    for deadline_ms in (0.001, 10_000):
+        policy = make_policy(
+            engines={"judge": {"kind": "preference", "bundle": str(bundle), "deadline_ms": deadline_ms}},
+            routers={"r": {"tasks": described, "default_task": "simple", "engine": "judge"}},
+        )
+        engines = opened(policy, strict=True)
+        request = make_case(text="a riddle").request
+        routes = routes_of(policy.routers["r"])
+        answer = answer_now(engines, "judge", Question(request, extract(request), routes, time.monotonic() + 5))
+        assert {name for name, _ in answer.scores} == {"simple", "hard", "other"}
+        notices.append([notice.problem for notice in engines.notices])
+        engines.close()
+    [[slow], none] = notices
+    assert "no prompt can be answered in time" in slow
+    assert none == []
 
 
 def test_a_model_that_deliberates_is_an_engine_of_the_policy_too() -> None:

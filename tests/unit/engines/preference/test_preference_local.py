@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
 from collections.abc import Sequence
@@ -24,12 +22,11 @@ from signalbox.engines.preference.open import open_local, open_served
 from signalbox.engines.preference.prompts import ARCH_ROUTER_PLANO, FORMATS, PLANO_ORCHESTRATOR, PromptFormat
 from signalbox.engines.runtime import Pace
 from signalbox.errors import RouterError, SetupError
+from tests.unit.engines.preference.bundles import VOCABULARY, write_bundle
 from tests.unit.engines.preference.questions import ROUTES, question
 from tests.unit.engines.preference.test_preference_scoring import slow_choices
 from tests.unit.engines.preference.tiny_decoder import Weights, open_decoder, weights, write_decoder
-from tests.unit.engines.preference.tokenizers_like_qwen import prompt_tokenizer, tokenizer_json
-
-VOCABULARY = 3100  # more than the tokenizer has
+from tests.unit.engines.preference.tokenizers_like_qwen import prompt_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -180,17 +177,6 @@ def test_threads_share_one_engine(model: tuple[Decoder, Weights]) -> None:
 
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(ask_all, range(3))) == [alone] * 3
-
-
-def write_bundle(folder: Path, **manifest: Any) -> Path:
-    folder.mkdir()
-    found = weights(VOCABULARY)
-    write_decoder(folder / "model.onnx", found)
-    (folder / "tokenizer.json").write_text(tokenizer_json())
-    files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
-    content = {"schema": 1, "kind": "preference", "architecture": "tiny", "max_tokens": 1200, "files": files}
-    (folder / "router.json").write_text(json.dumps({**content, "prompt": "plano-orchestrator", **manifest}))
-    return folder
 
 
 def test_a_bundle_is_opened_measured_and_asked(tmp_path: Path) -> None:

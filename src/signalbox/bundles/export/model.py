@@ -109,12 +109,21 @@ def write_graph(model: Any, family: Family, scratch: Path, out: Path) -> None:
 
     with quiet():
         onnx_export_from_model(model, scratch, task=str(family), opset=OPSET, do_validation=False)
-    graph = onnx.load(scratch / MODEL)
+    graph = onnx.load(scratch / MODEL, load_external_data=False)
     if family is Family.CAUSAL:
         from signalbox.bundles.export.causal import keep_last_position
 
         keep_last_position(graph)
-    save(graph, out)
+    places = [entry for tensor in graph.graph.initializer for entry in tensor.external_data if entry.key == "location"]
+    files = {place.value for place in places}
+    if len(files) == 1:  # optimum has put a large model's weights aside itself: take them, not a second copy
+        (scratch / files.pop()).rename(out / DATA)
+        for place in places:
+            place.value = DATA
+        onnx.save_model(graph, out / MODEL)
+    else:
+        onnx.load_external_data_for_model(graph, str(scratch))
+        save(graph, out)
     shutil.rmtree(scratch)
 
 

@@ -13,8 +13,9 @@ from signalbox.bundles.export.plan import Family, positions
 from signalbox.bundles.session import Array, open_session, run
 
 LENGTHS = (4, 17, 64, 255)
-TOLERANCE = 1e-4
-"""Of the largest output. Noise of float32 is 1e-6 on small models; a wrong mask or angle is 1e-2."""
+TOLERANCE = 1e-3
+"""Of the largest output. Noise of float32 is 1e-6 on small models, more where attention is sharp; a wrong mask or angle
+makes 1e-2 and more. The manifest says what it was."""
 
 
 def cases(checkpoint: Checkpoint) -> list[Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,34 @@ def test_qwen_continues_from_any_past_as_torch_does(
         assert np.abs(past["logits"][:, 0] - logits[:, end - 1]).max() < CLOSE
     assert past is not None
     assert past["present.0.key"].shape == (1, 2, 90, 8)
+
+
+def test_a_vocabulary_of_sentencepiece_becomes_the_same_tokens(tmp_path: Path) -> None:
+    import sentencepiece
+    from transformers import XLMRobertaTokenizer
+
+    source = small.xlm_roberta(tmp_path / "bert_gpt4_augmented")
+    (source / "tokenizer.json").unlink()
+    lines = tmp_path / "lines"
+    lines.write_text("\n".join(line for text in small.TEXTS for line in text.splitlines() for _ in range(20)))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(lines), model_prefix=str(source / "sentencepiece.bpe"), vocab_size=110, minloglevel=2
+    )
+    (source / "tokenizer_config.json").write_text('{"tokenizer_class": "XLMRobertaTokenizer"}')
+    theirs = XLMRobertaTokenizer(str(source / "sentencepiece.bpe.model"))
+    bundle = exported(source, tmp_path / "b")
+    for text, ids in zip(small.TEXTS, token_ids(bundle.path, small.TEXTS, 256), strict=True):
+        assert ids[0].tolist() == theirs(text)["input_ids"]
+
+
+def test_a_model_that_generates_is_measured_with_one_more_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = exported(small.qwen2(tmp_path / "Arch-Router-1.5B"), tmp_path / "b")
+    capsys.readouterr()
+    assert main(["models", "bench", str(bundle.path), "--lengths", "32", "--seconds", "0.05", "--quiet", "--json"]) == 0
+    [point] = json.loads(capsys.readouterr().out)["latency"]["1"]
+    assert point["next"]["p50_ms"] > 0
 
 
 def test_router_r1_is_a_model_that_deliberates(tmp_path: Path) -> None:

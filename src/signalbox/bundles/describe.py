@@ -62,7 +62,8 @@ class Description:
             lines += [str(problem) for problem in self.problems]
         else:
             lines.append("every file is what router.json says")
-        return "\n".join(lines)
+        # A bundle is somebody else's file: nothing in it may steer the terminal.
+        return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in "\n".join(lines))
 
     def _manifest_rows(self) -> list[tuple[str, str]]:
         manifest = self.manifest

@@ -25,6 +25,7 @@ import numpy as np
 
 from signalbox.bundles.bundle import Bundle, open_bundle
 from signalbox.bundles.manifest import Kind
+from signalbox.errors import BundleError
 
 _LEAST_RUNS = 3
 _MOST_RUNS = 10_000
@@ -138,7 +139,10 @@ def main() -> None:
         if "load" in command:
             bundle = open_bundle(command["load"], hashes=False)  # whoever started this has checked them
             began = time.perf_counter()
-            subject = Subject(bundle, command["threads"])
+            try:
+                subject = Subject(bundle, command["threads"])
+            except BundleError as problem:
+                sys.exit(str(problem))
             loaded = (time.perf_counter() - began) * 1000
             subject.run(8)()
             answer = {"load_ms": loaded, "memory": memory()}

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from signalbox.errors import BundleError
+
 Array = NDArray[Any]
 
 
 def open_session(model: Path, threads: int = 1) -> Any:
-    """Open a graph on the CPU. Raises what ONNX Runtime raises for a graph that it cannot run."""
+    """Open a graph on the CPU. Raises BundleError for one that ONNX Runtime cannot run."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -20,7 +22,13 @@ def open_session(model: Path, threads: int = 1) -> Any:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # the library's own errors have no common type but this
+        lines = str(problem).strip().splitlines() or [type(problem).__name__]
+        raise BundleError.single(
+            str(model), f"ONNX Runtime cannot open it: {lines[0]}", expected="a graph that it can run"
+        ) from problem
 
 
 def feeds(session: Any, ids: Array, past: dict[str, Array] | None = None) -> dict[str, Array]:

@@ -77,6 +77,10 @@ def test_a_folder_without_a_manifest_is_a_problem_and_no_folder_an_error(
     assert "router.json" in capsys.readouterr().err
 
 
+def test_nothing_in_a_bundle_steers_the_terminal(tmp_path: Path) -> None:
+    assert "\x1b" not in describe(write_bundle(tmp_path / "b", source="\x1b[2Jmodel", labels=("a\r", "b", "c"))).text
+
+
 def test_tensors_are_described_without_a_graph(tmp_path: Path) -> None:
     description = describe(write_bundle(tmp_path / "b", kind="matrix_factorization"))
     assert description.exit_status == 0

@@ -8,7 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from signalbox.bundles.export.causal import keep_last_position
 from signalbox.bundles.export.checkpoint import WEIGHTS, Checkpoint, missing
+from signalbox.bundles.export.graph import move
 from signalbox.bundles.export.plan import Family
 from signalbox.bundles.export.quiet import quiet
 from signalbox.bundles.export.rope import check_bases, normalised
@@ -16,11 +18,9 @@ from signalbox.bundles.manifest import MODEL
 from signalbox.errors import SetupError
 
 OPSET = 18
-DATA = "model.onnx.data"
 PINS = {"transformers": "4.57.6", "optimum": "2.1.0", "optimum-onnx": "0.1.0"}
 """What the extra `export` installs; the three only work together in these versions."""
 
-_EXTERNAL_BYTES = 1024  # smaller tensors stay in the graph, where shape inference can see them
 _BUFFERS = ("position_ids", "inv_freq", "rotary_emb")  # computed, not learned
 
 
@@ -104,38 +104,9 @@ def load(checkpoint: Checkpoint, family: Family, scratch: Path) -> Any:
 
 def write_graph(model: Any, family: Family, scratch: Path, out: Path) -> None:
     """Write `out`/model.onnx and its weights beside it, in float32."""
-    import onnx
     from optimum.exporters.onnx import onnx_export_from_model
 
     with quiet():
         onnx_export_from_model(model, scratch, task=str(family), opset=OPSET, do_validation=False)
-    graph = onnx.load(scratch / MODEL, load_external_data=False)
-    if family is Family.CAUSAL:
-        from signalbox.bundles.export.causal import keep_last_position
-
-        keep_last_position(graph)
-    places = [entry for tensor in graph.graph.initializer for entry in tensor.external_data if entry.key == "location"]
-    files = {place.value for place in places}
-    if len(files) == 1:  # optimum has put a large model's weights aside itself: take them, not a second copy
-        (scratch / files.pop()).rename(out / DATA)
-        for place in places:
-            place.value = DATA
-        onnx.save_model(graph, out / MODEL)
-    else:
-        onnx.load_external_data_for_model(graph, str(scratch))
-        save(graph, out)
+    move(scratch / MODEL, out, keep_last_position if family is Family.CAUSAL else None)
     shutil.rmtree(scratch)
-
-
-def save(graph: Any, out: Path) -> None:
-    """Write a graph with its weights in a file of their own, which ONNX Runtime maps and processes share."""
-    import onnx
-
-    onnx.save_model(
-        graph,
-        out / MODEL,
-        save_as_external_data=True,
-        all_tensors_to_one_file=True,
-        location=DATA,
-        size_threshold=_EXTERNAL_BYTES,
-    )

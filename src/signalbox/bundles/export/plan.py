@@ -125,6 +125,11 @@ def _labels(request: Request, checkpoint: Checkpoint, family: Family, known: Pub
     if family is Family.TENSORS:
         return request.labels or (known.labels if known else ())
     count = label_count(checkpoint.config)
+    problem = checkpoint.config.get("problem_type")
+    if problem in ("multi_label_classification", "regression") or count < 2:
+        raise checkpoint.refuse(
+            f"problem_type: {problem!r} with {count} outputs", expected="2 labels at least, of which one holds"
+        )
     own = _own_labels(checkpoint.config, count)
     labels: Sequence[str] = request.labels or own or (known.labels if known else ())
     if not labels:

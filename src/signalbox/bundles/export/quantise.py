@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from signalbox.bundles.export.checkpoint import Checkpoint
-from signalbox.bundles.export.model import DATA, save
+from signalbox.bundles.export.graph import DATA, move, save
 from signalbox.bundles.export.plan import Family
 from signalbox.bundles.export.quiet import quiet
 from signalbox.bundles.manifest import MODEL, TOKENIZER, Agreement, Manifest, Pooling
@@ -75,7 +75,7 @@ def quantise(source: Path, out: Path, *, keep_wide: bool) -> int:
             use_external_data_format=True,
             extra_options={"MatMulConstBOnly": True},
         )
-    save(onnx.load(scratch / MODEL), out)
+    move(scratch / MODEL, out)
     shutil.rmtree(scratch)
     return len(kept)
 

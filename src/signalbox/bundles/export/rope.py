@@ -17,6 +17,9 @@ _BY_LAYER = {"modernbert"}  # one for full attention, one for the sliding window
 _WITHOUT = {"bert", "roberta", "xlm-roberta", "distilbert", "camembert"}  # positions are learned
 SUPPORTED = _FLAT | _BY_LAYER | _WITHOUT
 
+_TRAINING = ("_attn_implementation", "attn_implementation", "reference_compile", "use_cache")
+"""How somebody ran the model: kernels that this machine need not have, and no cache of keys and values."""
+
 _SCALING = {"factor", "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow", "truncate"}
 _SCALING |= {"low_freq_factor", "high_freq_factor", "short_factor", "long_factor", "mscale", "mscale_all_dim"}
 _BASE, _TYPE = "rope_theta", "rope_type"
@@ -28,6 +31,8 @@ def normalised(checkpoint: Checkpoint) -> dict[str, Any]:
     if "dtype" in config:
         config["torch_dtype"] = config.pop("dtype")
     kind = config.get("model_type")
+    for name in _TRAINING:
+        config.pop(name, None)
     parameters = config.pop("rope_parameters", None)
     if kind in _WITHOUT:
         return config

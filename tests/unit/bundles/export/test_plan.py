@@ -115,6 +115,8 @@ def test_a_generating_model_that_nobody_knows_needs_its_prompt_named(tmp_path: P
     [
         ({**BERT, "architectures": ["BertForQuestionAnswering"]}, {}, "architectures: ['BertForQuestionAnswering']"),
         ({**BERT, "architectures": None}, {}, "architectures: None"),
+        ({**BERT, "problem_type": "multi_label_classification"}, {}, "2 labels at least, of which one holds"),
+        ({**BERT, "id2label": {"0": "score"}}, {}, "problem_type: None with 1 outputs"),
         (BERT, {"kind": Kind.ENCODER}, "leave --kind out"),
         (QWEN, {"kind": Kind.CLASSIFIER}, "leave --kind out"),
     ],

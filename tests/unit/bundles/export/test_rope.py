@@ -54,6 +54,11 @@ def test_one_base_for_all_layers_gets_its_old_name(tmp_path: Path) -> None:
     assert "rope_scaling" not in config
 
 
+def test_how_somebody_ran_the_model_is_forgotten(tmp_path: Path) -> None:
+    config = translated(tmp_path, {**QWEN, "use_cache": False, "_attn_implementation": "flash_attention_2"})
+    assert not {"use_cache", "_attn_implementation"} & set(config)
+
+
 def test_a_base_for_each_kind_of_layer_gets_both_old_names(tmp_path: Path) -> None:
     config = translated(tmp_path, MODERN)
     assert (config["global_rope_theta"], config["local_rope_theta"]) == (160000.0, 10000.0)

@@ -35,6 +35,12 @@ def policy(folder: Path) -> Template:
         name: {**engine, "kind": "classifier", "bundle": str(folder / engine["bundle"])}
         for name, engine in engines.items()
     }
+    document["engines"]["guard"] = {"kind": "modality", "bundle": str(folder / "guard"), "deadline_ms": 2000}
+    says = {"name": "guard", "labels": ["leak"], "at_least": 0.7, "without_answer": True}
+    document["routers"]["watched"] = {
+        "models": ["alpha-large"],
+        "rules": [{"name": "leaks", "when": {"engine": says}, "models": ["local-small"]}],
+    }
     document["routers"] |= {
         f"{name}-tiers": {
             "tasks": TASKS,
@@ -55,6 +61,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classifier_bundle(folder / "quick", external=True)
     classifier_bundle(folder / "slow", slow=150, max_tokens=128)
     classifier_bundle(folder / "spare")
+    window = {"kind": "modality", "window": {"tokens": 128, "stride": 96}}
+    weights = {"secret": (-30, 30)}
+    classifier_bundle(folder / "guard", weights, ("benign", "leak"), bias=(2, 0), members=window)
     return folder
 
 
@@ -111,6 +120,14 @@ def test_an_engine_without_time_leads_to_the_next_step(judged: Stack) -> None:
         if '"event": "engine"' in line and "hopeless" in line
     ]
     assert "the deadline is 20 ms" in json.loads(notices[0])["problem"]
+
+
+def test_a_guard_reads_a_long_text_to_its_end_and_its_rule_decides(judged: Stack) -> None:
+    filler = "word " * 3000
+    for text in (f"secret secret {filler}", f"{filler} secret secret {filler}", f"{filler} secret secret"):
+        answer = judged.chat("router:watched", text)
+        assert (answer.headers["x-signalbox-model"], answer.headers["x-signalbox-reason"]) == ("local-small", "rule")
+    assert judged.chat("router:watched", filler).headers["x-signalbox-model"] == "alpha-large"
 
 
 def test_a_damaged_bundle_refuses_the_policy_and_the_old_one_serves_on(judged: Stack, folder: Path) -> None:

@@ -3,9 +3,9 @@
     router:NAME, router/NAME    the router of that name
     auto, inference-router      the default router, or the one `routing_preference` names
     an alias                    what it stands for
-    a captured name             the first router with a matching pattern
     a model                     that model and its fallbacks
     router-NAME-THRESHOLD       the router of that name, or the first that asks an engine of it, with that threshold
+    a captured name             the first router with a matching pattern
     anything else               the `unknown_model` rule, or 404 with the nearest names
 
 Names are looked up once, when the policy is compiled. What a router or an alias then names is always a
@@ -75,12 +75,9 @@ class Resolver:
             return target, False
         if name.startswith(ROUTER_PREFIXES):  # a slip in a router's name must not end in a pattern like `*`
             raise self._not_found("router", name)
-        target = self._captured(name)
+        target = self._with_threshold(name) or self._captured(name)
         if target is not None:
             return target, False
-        thresholded = self._with_threshold(name)
-        if thresholded is not None:
-            return thresholded, False
         if self.unknown is not None:
             return self.unknown, True
         raise self._not_found("model", name)

@@ -27,6 +27,7 @@ from signalbox.policy.engines import Engine as EngineSection
 from signalbox.policy.schema import Policy
 from signalbox.trim import open_encoder
 
+SERVED_AT_ONCE = 32  # questions to a server wait for it, not for a core
 SLOW = 2.0  # times its deadline: what is longer still is not worth the time of loading
 NOT_OPENED = Answer(Outcome.FAILED, detail="not_opened")
 
@@ -151,7 +152,7 @@ def open_engines(
             name,
             engine,
             deadline_seconds=section.deadline_ms / 1000,
-            max_concurrent=section.max_concurrent or cores,
+            max_concurrent=section.max_concurrent or (SERVED_AT_ONCE if asks_a_server(section) else cores),
             max_queued=section.max_queued,
             failed=failed,
         )
@@ -159,6 +160,12 @@ def open_engines(
     keys = {name: f"{name}/{judges[name].name}/{policy.engines[judges[name].name].bundle}" for name in shares}
     cuts = Cuts(shares, keys, before=None if before is None else before.cuts)
     return Engines(desks, cuts, tuple(notices), makings)
+
+
+def asks_a_server(section: EngineSection) -> bool:
+    """Whether an engine's answers come from somewhere else."""
+    embedding = section.embedding
+    return section.endpoint is not None or (embedding is not None and embedding.endpoint is not None)
 
 
 def _manifests(section: EngineSection) -> tuple[bytes, ...]:

@@ -98,7 +98,7 @@ class Engine(Section):
         default=None,
         ge=1,
         le=256,
-        description="Requests judged at once, in each worker. Default: its share of the cores.",
+        description="Requests judged at once, in each worker. Default: its share of the cores; 32 that ask a server.",
     )
     max_queued: int = Field(
         default=16,

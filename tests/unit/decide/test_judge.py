@@ -294,3 +294,9 @@ def test_a_request_may_name_its_own_share(header: str, share: float | None) -> N
     assert asks is not None
     assert asks.share == share
     assert "x-quality" in wanted_headers(dialled)
+
+
+def test_a_threshold_in_a_name_is_not_lost_to_a_pattern_that_takes_everything() -> None:
+    greedy = policy(TIERS, router={"capture": ["*"]})
+    assert decide(greedy, answered(make_case("router-judge-0.9"), says(0.8))).route == "simple"
+    assert decide(greedy, answered(make_case("anything"), says(0.8))).route == "hard"

@@ -244,3 +244,19 @@ def test_a_route_without_a_gateway_asks_the_engine_as_the_gateway_would(tmp_path
         route_once(policy, body, "chat_completions", {}, explain=True)
     named = json.dumps({"model": "acme-mini", "messages": []}).encode()
     assert route_once(policy, named, "chat_completions", {}, explain=False)["route"] == "acme-mini"
+
+
+@pytest.mark.parametrize(
+    ("engine", "threads"),
+    [
+        ({}, 2),
+        ({"max_concurrent": 3}, 3),
+        ({"kind": "matrix_factorization", "embedding": {"endpoint": "http://127.0.0.1:9/v1", "model": "m"}}, 32),
+    ],
+)
+def test_as_many_questions_run_at_once_as_there_are_cores_or_a_server_may_be_asked(
+    tmp_path: Path, engine: dict[str, Any], threads: int
+) -> None:
+    engines = opened(judged_policy(classifier_bundle(tmp_path / "b"), engine=engine), cores=2)
+    assert len(engines._desks["judge"]._threads) == threads
+    engines.close()

@@ -9,19 +9,21 @@ from signalbox.collector.join import Exchange
 from signalbox.collector.journal.entry import DECISION_ID, VERSION, RequestEntry
 from signalbox.collector.names import Names, close
 from signalbox.collector.records import RequestRecord
-from signalbox.collector.verdict import POLICY_ID
+from signalbox.collector.verdict import POLICY_ID, match
 from signalbox.record import Record
 from signalbox.telemetry import StoreFault
-from signalbox.types import Endpoint, PinOutcome, Price, Privacy, Reason, Refusal
+from signalbox.types import Endpoint, EngineOutcome, PinOutcome, Price, Privacy, Reason, Refusal
 
 _ENDPOINTS = frozenset(Endpoint)
 _REASONS = frozenset(Reason)
 _REFUSALS = frozenset(Refusal)
 _PRIVACY = frozenset(Privacy)
+_ENGINE_OUTCOMES = frozenset(EngineOutcome)
 _PINS = frozenset(PinOutcome)
 _ROLLOUT = frozenset({"in", "out"})
 _STORE_FAULTS = frozenset(StoreFault)
 _HASH = DECISION_ID
+_DETAIL = re.compile(r"[a-z_]{1,32}")
 _BUDGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,159}")  # a name of the policy, and its period
 
 
@@ -63,8 +65,8 @@ def request_entry(
         shadow=record.shadow and (close(record.shadow[0], names.routes), close(record.shadow[1], names.models)),
         explored=record.explored,
         engine=close(record.engine, names.engines),
-        engine_outcome=record.engine_outcome,
-        engine_detail=record.engine_detail,
+        engine_outcome=close(record.engine_outcome, _ENGINE_OUTCOMES),
+        engine_detail=match(_DETAIL, record.engine_detail) or "",
         engine_us=record.engine_us,
         score=record.score,
         threshold=record.threshold,

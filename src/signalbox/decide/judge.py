@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from signalbox.decide.filters import FILTERS, Demands
 from signalbox.decide.pools import Pool
 from signalbox.decide.trace import Trace
-from signalbox.engines.classifier import STRONG
+from signalbox.engines.base import STRONG
 from signalbox.policy.engines import Engine
 from signalbox.policy.schema import Router
 from signalbox.types import Answer, Case, EngineOutcome, Judgement, Privacy, Reason

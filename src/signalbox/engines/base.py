@@ -12,7 +12,10 @@ from typing import NamedTuple, Protocol
 from signalbox.types import Answer, Features, ParsedRequest
 from signalbox.types import EngineOutcome as Outcome
 
-__all__ = ["Answer", "Engine", "Outcome", "Question", "Route"]
+__all__ = ["STRONG", "WEAK", "Answer", "Engine", "Outcome", "Question", "Route"]
+
+STRONG, WEAK = "strong", "weak"
+"""What an engine calls the two tiers of models it tells apart, in the scores of its answers."""
 
 
 class Route(NamedTuple):

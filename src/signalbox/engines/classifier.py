@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signalbox.core import softmax
-from signalbox.engines.base import Answer, Outcome, Question
+from signalbox.engines.base import STRONG, WEAK, Answer, Outcome, Question
 from signalbox.engines.reading import Reader
 from signalbox.engines.runtime import Gauge, Network, Pace
 from signalbox.errors import RouterError
-
-STRONG, WEAK = "strong", "weak"
 
 _UNNAMED = re.compile(r"LABEL_\d+")
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signalbox.core import Factorization, win_rate
-from signalbox.engines.base import Answer, Outcome, Question
-from signalbox.engines.classifier import STRONG, WEAK
+from signalbox.engines.base import STRONG, WEAK, Answer, Outcome, Question
 from signalbox.engines.embedding import Embedder, TooSlow
 from signalbox.engines.remote import RemoteError
 from signalbox.errors import RouterError

@@ -23,8 +23,6 @@ from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
 from signalbox.engines.base import Question
-from signalbox.engines.desk import Done, Ticket
-from signalbox.engines.open import Engines
 from signalbox.errors import RequestError
 from signalbox.extproc import mutate
 from signalbox.extproc.edge import Begun, Edge
@@ -33,8 +31,10 @@ from signalbox.extproc.parse import EnvoyMessage, Facts, Phase, find_endpoint, p
 from signalbox.features.extract import extract
 from signalbox.types import Case, Decision, Edit, Endpoint, Refusal, Signals
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a worker without engines does not wait for what they need
     from signalbox.decide.pipeline import Asks, Pipeline
+    from signalbox.engines.desk import Done, Ticket
+    from signalbox.engines.open import Engines
 
 # The others stream their usage unasked, and may refuse a `stream_options` that carries include_usage.
 REPORTS_USAGE_WHEN_ASKED = frozenset({Endpoint.CHAT_COMPLETIONS, Endpoint.COMPLETIONS})

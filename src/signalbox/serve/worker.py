@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from signalbox.control import ChildEnd, Message
 from signalbox.decide.pipeline import Pipeline
@@ -27,6 +28,9 @@ from signalbox.policy.load import load_text
 from signalbox.policy.schema import MAX_BODY_BYTES_LIMIT
 from signalbox.prices.resolve import from_message
 from signalbox.serve.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from signalbox.engines.open import Engines
 
 # Envoy's buffer filter is the real limit and answers 413. This one only has to lie above it, whatever
 # a later policy says; a message over it would be a bare gRPC error.

@@ -94,9 +94,13 @@ class Pipeline:
 
     @property
     def needs_store(self) -> bool:
-        """Whether any decision may pin a session or hold a budget."""
-        routers = self.resolver.routers.values()
-        return bool(self.limits) or any(router.sessions is not None or router.limits for router in routers)
+        """Whether any decision may pin a session or hold a budget, or follows from the scores of those before it."""
+        return bool(self.limits) or any(
+            router.sessions is not None
+            or router.limits
+            or (router.judge is not None and router.judge.target_share is not None)
+            for router in self.resolver.routers.values()
+        )
 
     def session(self, request: ParsedRequest) -> Session | None:
         """Return the session whose pin a decision on this request wants to know; None when it wants none."""

@@ -1,17 +1,13 @@
-"""What a worker's decisions have around them: the newest snapshot, and the policy's store and engines."""
+"""What a worker's decisions have around them: the newest snapshot, and the store of the policy that serves."""
 
 from __future__ import annotations
 
-import sys
 import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-from signalbox.engines.log import EngineLog
-from signalbox.engines.open import Engines, open_engines
 from signalbox.extproc.edge import Edge
-from signalbox.policy.schema import Policy
 from signalbox.policy.world import State
 from signalbox.store.absent import AbsentStore
 from signalbox.store.base import Store
@@ -19,15 +15,12 @@ from signalbox.store.open import open_store
 from signalbox.world import Snapshot
 from signalbox.world_file import WORLD_FILE, WorldReader
 
-PREPARED = "engines"  # folder of the run directory: weights of engines, as workers share them
-SWITCH_SECONDS = 0.001
-
 
 class Surroundings:
     """Makes the `Edge` of each policy; owns the thread that reads snapshots, and opens stores.
 
-    failed: told why a store cannot be opened. cores: this worker's share of the machine, for engines. `edge` and
-    `engines` may be called from one thread at a time, another than the one that decides.
+    failed: told why a store cannot be opened. `edge` may be called from one thread at a time, another than the one
+    that decides.
     """
 
     def __init__(
@@ -35,13 +28,10 @@ class Surroundings:
         run_dir: Path,
         failed: Callable[[str], None],
         opener: Callable[[State, Path], Store] = open_store,
-        *,
-        cores: int = 1,
     ) -> None:
         self._run_dir = run_dir
         self._failed = failed
         self._opener = opener
-        self._cores = cores
         self._reader = WorldReader(run_dir / WORLD_FILE)
         self._state: State | None = None
         self._store: Store | None = None
@@ -68,22 +58,6 @@ class Surroundings:
             self._letting_go = weakref.finalize(self._edge, _close_aside, self._store)
             self._letting_go.atexit = False  # `close` is for that
         return self._edge
-
-    def engines(self, policy: Policy, before: Engines | None) -> Engines | None:
-        """Return a policy's engines, opened; None when its routers ask none. One that cannot be opened says so.
-
-        before: those in use, of which what did not change is kept.
-        """
-        log = EngineLog()
-        engines = open_engines(
-            policy, before=before, cores=self._cores, prepared=self._run_dir / PREPARED, failed=log.failed
-        )
-        if engines is not None:
-            # Engines run Python between their networks; nobody who serves should wait 5 ms for the interpreter.
-            sys.setswitchinterval(SWITCH_SECONDS)
-            for notice in engines.notices:
-                log.notice(notice)
-        return engines
 
     def close(self) -> None:
         """Stop reading and let go of the store. To be called when nothing is decided any more."""

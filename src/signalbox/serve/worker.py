@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from signalbox.control import ChildEnd, Message
 from signalbox.decide.pipeline import Pipeline
@@ -27,10 +25,8 @@ from signalbox.extproc.server import EdgeServer, make_server
 from signalbox.policy.load import load_text
 from signalbox.policy.schema import MAX_BODY_BYTES_LIMIT
 from signalbox.prices.resolve import from_message
+from signalbox.serve.engine_room import EngineRoom
 from signalbox.serve.surroundings import Surroundings
-
-if TYPE_CHECKING:
-    from signalbox.engines.open import Engines
 
 # Envoy's buffer filter is the real limit and answers 413. This one only has to lie above it, whatever
 # a later policy says; a message over it would be a bare gRPC error.
@@ -40,8 +36,17 @@ DRAIN_SECONDS = 1.5  # a few health-check intervals: Envoy must have noticed bef
 GRACE_SECONDS = 5.0  # for exchanges under way; a decision takes milliseconds
 
 
-def use_policy(exchange: Exchange, message: Message, control: ChildEnd, surroundings: Surroundings) -> None:
-    """Compile a policy aside, swap one reference, and tell the supervisor how it went."""
+def use_policy(
+    exchange: Exchange,
+    message: Message,
+    control: ChildEnd,
+    surroundings: Surroundings,
+    room: EngineRoom | None = None,
+) -> None:
+    """Compile a policy and open its engines aside, swap one reference, and tell the supervisor how it went.
+
+    room: where engines are opened; without one, none is.
+    """
     try:
         loaded = load_text(message["text"].encode(), message["file"])
         policy = loaded.policy
@@ -52,7 +57,7 @@ def use_policy(exchange: Exchange, message: Message, control: ChildEnd, surround
             stream_usage=policy.gateway.stream_usage,
             edge=surroundings.edge(policy.state if pipeline.needs_store else None),
             journal=policy.journal is not None,
-            engines=surroundings.engines(policy, exchange.engines),
+            engines=None if room is None else room.open(policy, exchange.engines),
         )
     except SignalboxError as problem:
         control.send({"type": "policy_failed", "sha256": message["sha256"], "error": str(problem)})
@@ -61,12 +66,17 @@ def use_policy(exchange: Exchange, message: Message, control: ChildEnd, surround
 
 
 def follow(
-    messages: Iterator[Message], exchange: Exchange, control: ChildEnd, server: EdgeServer, surroundings: Surroundings
+    messages: Iterator[Message],
+    exchange: Exchange,
+    control: ChildEnd,
+    server: EdgeServer,
+    surroundings: Surroundings,
+    room: EngineRoom,
 ) -> None:
     """Apply what the supervisor sends, until it is gone; then stop."""
     for message in messages:
         if message["type"] == "policy":
-            use_policy(exchange, message, control, surroundings)
+            use_policy(exchange, message, control, surroundings, room)
             gc.collect()  # the old policy's cycles, now rather than during a request
     server.drain(0.0, GRACE_SECONDS)
 
@@ -87,12 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     exchange = Exchange()
     surroundings = Surroundings(
-        options.run_dir,
-        cores=options.cores or len(os.sched_getaffinity(0)),
-        failed=lambda problem: control.send({"type": "store_failed", "error": problem}),
+        options.run_dir, failed=lambda problem: control.send({"type": "store_failed", "error": problem})
     )
     surroundings.start()
-    use_policy(exchange, first, control, surroundings)
+    room = EngineRoom(options.run_dir, options.cores)
+    use_policy(exchange, first, control, surroundings, room)
     server = make_server(options.server, exchange, max_message_bytes=MAX_MESSAGE_BYTES)
     # Ctrl-C in a terminal reaches the whole process group; the supervisor alone decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -101,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Everything alive now lives as long as the process: keep the collector from walking it for every request.
     gc.collect()
     gc.freeze()
-    following = (messages, exchange, control, server, surroundings)
+    following = (messages, exchange, control, server, surroundings, room)
     threading.Thread(target=follow, args=following, name="control", daemon=True).start()
     control.send({"type": "ready"})
     server.run()

@@ -300,3 +300,8 @@ def test_a_threshold_in_a_name_is_not_lost_to_a_pattern_that_takes_everything() 
     greedy = policy(TIERS, router={"capture": ["*"]})
     assert decide(greedy, answered(make_case("router-judge-0.9"), says(0.8))).route == "simple"
     assert decide(greedy, answered(make_case("anything"), says(0.8))).route == "hard"
+
+
+def test_a_target_share_needs_the_store_that_keeps_its_scores() -> None:
+    assert Pipeline.compile(policy(TIERS | {"target_share": 0.3})).needs_store
+    assert not Pipeline.compile(policy(TIERS)).needs_store

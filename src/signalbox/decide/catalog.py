@@ -72,15 +72,16 @@ class CompiledRouter:
     engines: tuple[str, ...] = ()  # that its rules and itself may ask
     routes: tuple[Route, ...] = ()
 
-    def asks(self, case: Case, demands: Demands) -> tuple[str, ...]:
+    def asks(self, case: Case, demands: Demands, *, rules_alone: bool = False) -> tuple[str, ...]:
         """Return the engines `choose` wants an answer of; none if it can do without."""
         wanted: list[str] = []
         try:
             ruled = self.rules.first_match(case, None, wanted)
         except Exception:  # noqa: BLE001 - `choose` meets the same, counts it and takes the default
             return ()
-        if ruled is None and self.judge is not None and self.judge.may_be_asked(case, demands):
-            wanted.append(self.judge.engine)
+        judge = None if rules_alone else self.judge
+        if ruled is None and judge is not None and judge.may_be_asked(case, demands):
+            wanted.append(judge.engine)
         return tuple(dict.fromkeys(wanted))
 
     def choose(self, case: Case, trace: Trace | None) -> Choice:

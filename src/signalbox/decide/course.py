@@ -97,19 +97,20 @@ def _through(
     return Course(pool, reason, rule, side or (IN if router.rollout is not None else ""), outcome, judged=judged)
 
 
-def asks(router: CompiledRouter, case: Case, demands: Demands) -> tuple[str, ...]:
+def asks(router: CompiledRouter, case: Case, demands: Demands, *, is_spent: bool) -> tuple[str, ...]:
     """Return the engines that have to be asked before a course is taken; none if nothing hangs on one.
 
-    An engine has no say in where a session that is out of the rollout goes, nor in one that keeps its model.
+    An engine has no say in where a session that is out of the rollout goes, nor in one that keeps its model. When a
+    budget is spent the router's own has none either, but those of its rules do: they may guard something.
     """
     if router.rollout is not None and router.rollout.side(case.signals) == OUT:
         return ()
     sessions, pin = router.sessions, case.signals.pin
-    if sessions is not None and case.signals.session_key and pin is not None:
+    if sessions is not None and case.signals.session_key and pin is not None and not is_spent:
         stays = sessions.mode == "strict" or is_tool_loop(case) or is_bound(case.request)
         if stays and _able(router, pin.model, case, demands) is not None:
             return ()
-    return router.asks(case, demands)
+    return router.asks(case, demands, rules_alone=is_spent)
 
 
 def _able(router: CompiledRouter, model: str, case: Case, demands: Demands) -> Candidate | None:

@@ -124,11 +124,11 @@ class Pipeline:
             if not isinstance(target, CompiledRouter) or not target.engines:
                 return None
             keys = Budgets(self.limits + target.limits, self.dearest).keys(case)
-            if budgets.ruling(keys, case) is not None:
-                return None
+            is_spent = budgets.ruling(keys, case) is not None
             header = matching_header(case.request.headers, target.local_only)
             privacy = Privacy.ANY if header is None else Privacy.LOCAL
-            engines = courses.asks(target, case, read_demands(case, privacy, Counts(case, self.counters)))
+            demands = read_demands(case, privacy, Counts(case, self.counters))
+            engines = courses.asks(target, case, demands, is_spent=is_spent)
             if not engines:
                 return None
             share = None if target.judge is None else target.judge.share_of(case.request.headers)

@@ -10,6 +10,7 @@ import pytest
 from signalbox.decide.headers import wanted_headers
 from signalbox.decide.pipeline import Pipeline
 from signalbox.errors import RequestError
+from signalbox.policy.world import Budget
 from signalbox.types import Answer, Case, EngineOutcome, Reason
 from signalbox.world import CircuitState, ModelState, Pin
 from tests.unit.decide.cases import LOCAL_ONLY, decide, make_case
@@ -305,3 +306,12 @@ def test_a_threshold_in_a_name_is_not_lost_to_a_pattern_that_takes_everything() 
 def test_a_target_share_needs_the_store_that_keeps_its_scores() -> None:
     assert Pipeline.compile(policy(TIERS | {"target_share": 0.3})).needs_store
     assert not Pipeline.compile(policy(TIERS)).needs_store
+
+
+def test_a_spent_budget_silences_the_routers_engine_and_not_those_of_its_rules() -> None:
+    budget = {"usd_per_day": 1, "when_spent": "cheapest"}
+    compiled = Pipeline.compile(guarded().model_copy(update={"budget": Budget.model_validate(budget)}))
+    [hold] = compiled.decide(seeing(make_case())).holds
+    asks = compiled.asks(seeing(make_case(), spent=(hold.budget,)))
+    assert asks is not None
+    assert asks.engines == ("guard",)

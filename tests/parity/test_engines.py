@@ -16,6 +16,8 @@ from signalbox.features.extract import extract
 from signalbox.policy.engines import Engine
 from tests.parity import small
 from tests.parity.test_export import exported, torch_outputs
+from tests.parity.test_minilm import PROMPTS, ROUTES, vectors
+from tests.parity.test_minilm import checkpoint as minilm  # noqa: F401  (a fixture, by another name)
 from tests.unit.bundles.export.checkpoints import factorization_arrays, write_safetensors
 from tests.unit.decide.cases import make_request
 
@@ -111,3 +113,28 @@ def test_a_factorisation_over_a_local_encoder_decides_as_its_formula(tmp_path: P
         answer = asked(engine, text)
         assert dict(answer.scores)["strong"] == pytest.approx(strong, abs=CLOSE)
         assert answer.route == ("strong" if strong >= 0.5 else "weak")
+
+
+def test_the_real_minilm_tells_hard_prompts_from_easy_ones(minilm: Path, tmp_path: Path) -> None:  # noqa: F811
+    encoder = exported(minilm, tmp_path / "minilm", "--dtype", "int8")
+    code, cooking = vectors(encoder, [ROUTES["code"], ROUTES["cooking"]])
+    folder = tmp_path / "own"
+    folder.mkdir()
+    write_safetensors(
+        folder / "model.safetensors",
+        P__weight=np.eye(2),
+        text_proj__0__weight=20 * np.array([code, cooking]),
+        classifier__0__weight=np.ones((1, 2)),
+    )
+    words = ["--kind", "matrix_factorization", "--labels", "coder,cook", "--embedding", "all-MiniLM-L6-v2"]
+    engine = opened(
+        True,
+        kind="matrix_factorization",
+        bundle=str(exported(folder, tmp_path / "mf", *words).path),
+        strong_model="coder",
+        weak_model="cook",
+        embedding={"bundle": str(encoder.path)},
+    )
+    expected = {"code": "strong", "cooking": "weak"}
+    answers = {prompt: asked(engine, prompt).route for prompt, about in PROMPTS.items() if about in expected}
+    assert answers == {prompt: expected[PROMPTS[prompt]] for prompt in answers}

@@ -103,11 +103,9 @@ def _family(request: Request, checkpoint: Checkpoint) -> Family:
     wanted = request.kind or (known.kind if known else None)
     if wanted is Kind.MATRIX_FACTORIZATION and not checkpoint.architecture:
         return Family.TENSORS
+    tensors = "for RouteLLM's matrix factorisation, say --kind matrix_factorization"
     if not checkpoint.config:
-        raise checkpoint.refuse(
-            "missing", expected="the config of a transformers model", fix="for RouteLLM's matrix factorisation, "
-            "say --kind matrix_factorization"
-        )  # fmt: skip
+        raise checkpoint.refuse("missing", expected="the config of a transformers model", fix=tensors)
     for ending, family in _ENDINGS.items():
         if checkpoint.architecture.endswith(ending):
             if not any((checkpoint.folder / name).exists() for name in WEIGHTS):
@@ -116,6 +114,7 @@ def _family(request: Request, checkpoint: Checkpoint) -> Family:
     raise checkpoint.refuse(
         f"architectures: {checkpoint.config.get('architectures')!r}",
         expected=f"a name that ends in {', '.join(_ENDINGS)}",
+        fix="" if checkpoint.architecture else tensors,
     )
 
 
@@ -131,9 +130,9 @@ def _labels(request: Request, checkpoint: Checkpoint, family: Family, known: Pub
             f"problem_type: {problem!r} with {count} outputs", expected="2 labels at least, of which one holds"
         )
     own = _own_labels(checkpoint.config, count)
-    labels: Sequence[str] = request.labels or own or (known.labels if known else ())
-    if not labels:
-        labels = [f"LABEL_{at}" for at in range(count)]
+    unnamed = [f"LABEL_{at}" for at in range(count)]
+    published_ones = known.labels if known and len(known.labels) == count else ()  # else another model of this name
+    labels: Sequence[str] = request.labels or own or published_ones or unnamed
     if len(labels) != count:
         raise checkpoint.refuse(
             f"{count} outputs, while there are {len(labels)} labels: {', '.join(labels)}",

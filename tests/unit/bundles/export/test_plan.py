@@ -74,6 +74,15 @@ def test_labels_of_the_config_go_before_what_is_published_and_the_operators_befo
     assert planned(tmp_path / "c", BERT).manifest.labels == ("LABEL_0", "LABEL_1", "LABEL_2")
 
 
+def test_another_model_of_a_published_name_does_not_get_its_labels(tmp_path: Path) -> None:
+    two = {**BERT, "num_labels": 2, "id2label": {"0": "LABEL_0", "1": "LABEL_1"}}
+    assert planned(tmp_path / "bert", two).manifest.labels == ("LABEL_0", "LABEL_1")
+
+
+def test_a_config_without_architecture_points_to_the_kind_that_has_none(tmp_path: Path) -> None:
+    assert "say --kind matrix_factorization" in refused(tmp_path / "own", {"dim": 128, "num_models": 64})
+
+
 def test_a_wrong_number_of_labels_is_refused(tmp_path: Path) -> None:
     assert "3 outputs, while there are 2 labels: x, y" in refused(tmp_path / "c", BERT, labels=("x", "y"))
 

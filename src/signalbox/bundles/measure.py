@@ -13,7 +13,6 @@ come as lines of JSON on standard input, answers go as lines of JSON to standard
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import threading
 import time
@@ -126,7 +125,9 @@ def memory() -> dict[str, float]:
         name, _, rest = line.partition(":")
         if name in ("Rss", "Pss"):
             found[f"{name.lower()}_mb"] = int(rest.split()[0]) * 1024 / 1e6
-    found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    # getrusage's peak is no use here: it begins with that of the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    found["peak_mb"] = int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
     return found
 
 

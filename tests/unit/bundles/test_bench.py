@@ -65,6 +65,16 @@ def test_a_graph_that_cannot_be_run_is_said_and_not_waited_for(
     assert "the process that measures ended with status 1" in capfd.readouterr().err
 
 
+def test_the_peak_is_this_process_and_not_the_one_that_started_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ballast = bytearray(400_000_000)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    assert main(["models", "bench", str(write_bundle(tmp_path / "b")), "--lengths", "8", *QUICK, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["memory"]["1"]["peak_mb"] < 400
+    del ballast
+
+
 def test_latency_takes_a_few_runs_however_slow_they_are() -> None:
     assert latency(lambda: None, 0.0)["runs"] == 3
 

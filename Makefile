@@ -10,8 +10,8 @@ ARGS   ?=
 
 CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
 
-.PHONY: help up test unit parity models-demo vocabularies lint format build sanitize fuzz bench bench-core proto policy-docs clean
-.PHONY: help up test unit vocabularies lint format build sanitize fuzz bench bench-core scenarios proto policy-docs clean
+.PHONY: help up test unit parity models-demo vocabularies lint format build sanitize
+.PHONY: fuzz bench bench-core proto policy-docs clean scenarios
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,6 @@ models-demo: $(VENV)-export/.ready  ## each published router's architecture: exp
 vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (150 MB)
 parity: $(VENV)-export/.ready  ## exports of each architecture against torch, and of a real sentence encoder (2 GB)
 	$(VENV)-export/bin/python -m pytest tests/parity $(ARGS)
-
-vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (70 MB)
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -73,7 +73,12 @@ def list_value(values: Iterable[bytes]) -> bytes:
 
 def member(key: str, value: bytes) -> bytes:
     """Return one entry of Struct.fields; concatenated entries are a Struct. Keys must not repeat."""
-    return field(1, field(1, key.encode()) + field(2, value))
+    return field(1, _key(key) + field(2, value))
+
+
+@lru_cache(maxsize=256)
+def _key(key: str) -> bytes:
+    return field(1, key.encode())
 
 
 def number_member(key: str, number: float) -> bytes:

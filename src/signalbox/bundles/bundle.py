@@ -99,8 +99,10 @@ def _file_problems(folder: Path, manifest: Manifest, hashes: bool) -> Iterator[P
                 continue
             stated = manifest.sizes.get(name, size)
             if size != stated:
-                how = "was it cut while it was copied?" if size < stated else "is it another model's?"
-                yield Problem(str(file), None, "", f"{size} bytes; {how}", f"{stated} bytes", _COPY_AGAIN)
+                what = f"{size} bytes; {_why_of_that_size(size, stated)}"
+                if hashes and size in manifest.sizes.values() and (other := names.get(digest(file))):
+                    what = _mixed_up(other)
+                yield Problem(str(file), None, "", what, f"{stated} bytes", _COPY_AGAIN)
                 continue
             found = digest(file) if hashes else expected
         except FileNotFoundError:
@@ -111,8 +113,16 @@ def _file_problems(folder: Path, manifest: Manifest, hashes: bool) -> Iterator[P
             continue
         if found != expected:
             other = names.get(found)
-            what = f"the content of {other}; are the two mixed up?" if other else f"SHA-256 {found}"
+            what = _mixed_up(other) if other else f"SHA-256 {found}"
             yield Problem(str(file), None, "", what, f"SHA-256 {expected}, by router.json", _COPY_AGAIN)
+
+
+def _why_of_that_size(size: int, stated: int) -> str:
+    return "was it cut while it was copied, or is it another model's?" if size < stated else "is it another model's?"
+
+
+def _mixed_up(other: str) -> str:
+    return f"the content of {other}; are the two mixed up?"
 
 
 def _content(folder: Path, manifest: Manifest) -> tuple[Graph | None, list[Problem]]:

@@ -109,9 +109,11 @@ def test_a_changed_byte_is_named_with_both_hashes(tmp_path: Path) -> None:
     assert open_bundle(folder, hashes=False).path == folder, "whoever has checked before may leave the hashes out"
 
 
-def test_two_files_mixed_up_are_recognised(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sizes", [True, False], ids=["with sizes", "without"])
+def test_two_files_mixed_up_are_recognised(tmp_path: Path, sizes: bool) -> None:
     folder = write_bundle(tmp_path / "b")
-    edit(folder, sizes={})
+    if not sizes:
+        edit(folder, sizes={})
     model, tokenizer = (folder / MODEL).read_bytes(), (folder / TOKENIZER).read_bytes()
     (folder / MODEL).write_bytes(tokenizer)
     (folder / TOKENIZER).write_bytes(model)

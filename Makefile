@@ -12,6 +12,8 @@ CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/
 
 .PHONY: help up test unit parity models-demo vocabularies lint format build sanitize
 .PHONY: fuzz bench bench-core proto policy-docs clean scenarios
+.PHONY: help up test unit parity vocabularies lint format build sanitize fuzz bench bench-core scenarios models-demo
+.PHONY: proto policy-docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +76,9 @@ bench-core: $(VENV)/.dev $(VENV)/.vocabularies  ## scanner, kernels, tokens, dec
 
 scenarios: $(VENV)/.dev  ## what Signalbox does about slow, dead, full and dear providers, with plots; needs prometheus, redis-server
 	$(BIN)/python -m scenarios --plots docs/plots $(ARGS)
+
+models-demo: $(VENV)/.dev $(VENV)-export/.ready  ## six routers' architectures from checkpoint to routed request, and what may break (2 GB)
+	$(BIN)/python -m scenarios.models --export-python $(VENV)-export/bin/python $(ARGS)
 
 proto: $(VENV)/.dev  ## regenerate src/signalbox/_pb
 	$(BIN)/python -m grpc_tools.protoc --proto_path=signalbox/_pb=proto --python_out=src --pyi_out=src signalbox/_pb/token_usage.proto

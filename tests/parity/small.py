@@ -121,7 +121,7 @@ def modern_bert(folder: Path, *, per_token: bool = False) -> Path:
     return save(folder, model, "wordpiece")
 
 
-def qwen2(folder: Path) -> Path:
+def qwen2(folder: Path, *, positions: int = 512) -> Path:
     """Arch-Router and Router-R1: grouped queries, embeddings tied to the head."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -129,14 +129,14 @@ def qwen2(folder: Path) -> Path:
         **COMMON,
         num_hidden_layers=2,
         num_key_value_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=positions,
         rope_theta=1000000.0,
         tie_word_embeddings=True,
     )
     return save(folder, Qwen2ForCausalLM(config), "bytes")
 
 
-def qwen3(folder: Path) -> Path:
+def qwen3(folder: Path, *, positions: int = 512) -> Path:
     """Plano-Orchestrator."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -145,7 +145,7 @@ def qwen3(folder: Path) -> Path:
         num_hidden_layers=2,
         num_key_value_heads=2,
         head_dim=8,
-        max_position_embeddings=512,
+        max_position_embeddings=positions,
         rope_theta=5000000.0,
     )
     return save(folder, Qwen3ForCausalLM(config), "bytes")

@@ -28,19 +28,11 @@ Engine = tuple[LocalPreference, Path, PromptFormat, Comparison]
 
 
 def _qwen2(folder: Path) -> Path:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    more = {"max_position_embeddings": LONG, "rope_theta": 1000000.0, "tie_word_embeddings": True}
-    config = Qwen2Config(**small.COMMON, num_hidden_layers=2, num_key_value_heads=2, **more)
-    return small.save(folder / "Arch-Router-1.5B", Qwen2ForCausalLM(config), "bytes")
+    return small.qwen2(folder / "Arch-Router-1.5B", positions=LONG)
 
 
 def _qwen3(folder: Path) -> Path:
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    more = {"max_position_embeddings": LONG, "rope_theta": 5000000.0, "head_dim": 8}
-    config = Qwen3Config(**small.COMMON, num_hidden_layers=2, num_key_value_heads=2, **more)
-    return small.save(folder / "Plano-Orchestrator-4B", Qwen3ForCausalLM(config), "bytes")
+    return small.qwen3(folder / "Plano-Orchestrator-4B", positions=LONG)
 
 
 MODELS: dict[str, tuple[Callable[[Path], Path], PromptFormat]] = {

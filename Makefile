@@ -12,8 +12,6 @@ CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/
 
 .PHONY: help up test unit parity models-demo vocabularies lint format build sanitize
 .PHONY: fuzz bench bench-core proto policy-docs clean scenarios
-.PHONY: help up test unit parity vocabularies lint format build sanitize fuzz bench bench-core scenarios models-demo
-.PHONY: proto policy-docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,9 +26,6 @@ test: $(VENV)/.dev $(VENV)/.vocabularies  ## every test, against a real Envoy
 
 unit: $(VENV)/.dev  ## the tests that need no Envoy
 	$(BIN)/python -m pytest tests -m "not dataplane" $(ARGS)
-
-models-demo: $(VENV)-export/.ready  ## each published router's architecture: export, inspect, measure, serve, route through Envoy
-	$(VENV)-export/bin/python -W ignore -m tests.parity.demo
 
 vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (150 MB)
 parity: $(VENV)-export/.ready  ## exports of each architecture against torch, and of a real sentence encoder (2 GB)

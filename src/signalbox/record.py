@@ -29,6 +29,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     holds: (budget, amount) of each claim. spent: the budget found spent. rollout: "in" or "out" of the router's
     rollout. shadow: route and model that the router's shadow would have taken. explored: the first candidate is there
     to be measured.
+    goal: router that was taken among the router's goals.
     engine: that was asked; how it went, as `EngineOutcome` and a detail, the microseconds until then, the score it gave
     and the threshold that was held against.
     store: what was wrong with the store, if it was asked in vain. world: generation of the snapshot.
@@ -68,6 +69,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     store: str = ""
     world: int = 0
     features: tuple[float, ...] = ()
+    goal: str = ""
 
     @property
     def prompt_tokens(self) -> int | None:

@@ -75,6 +75,7 @@ class Reason(StrEnum):
     REQUESTED = "requested"  # the client named a model, or an alias of one
     RULE = "rule"  # a rule of the router matched
     COMPLEXITY = "complexity"  # the router's complexity threshold decided
+    GOAL = "goal"  # the router for a goal was taken, and nothing in that one had an opinion
     DEFAULT = "default"  # nothing in the router had an opinion: its default task or models
     UNKNOWN_MODEL = "unknown_model"  # the policy's unknown_model rule took a name nobody knows
     ENGINE = "engine"  # the router's engine decided
@@ -413,3 +414,4 @@ class Decision:
     shadow: tuple[str, str] | None = None  # route and model the router's shadow would have taken
     explored: bool = False  # the first candidate stands there to be measured
     judged: Judgement | None = None  # what the router's engine said, if it was asked
+    goal: str = ""  # which of the router's `goals` was taken, by the name of its router; empty without goals

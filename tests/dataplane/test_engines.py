@@ -49,7 +49,21 @@ def policy(folder: Path) -> Template:
         }
         for name in engines
     }
+    document["routers"] |= {
+        "urgent": {"models": ["beta-large"]},
+        "local": {"models": ["local-small"]},
+        "everything": {"goals": goals(described="quick-tiers"), "fallback": ["local-small"]},
+        "everything-late": {"goals": goals(described="hopeless-tiers")},
+    }
     return Template(yaml.safe_dump(document, sort_keys=False))
+
+
+def goals(described: str) -> dict[str, object]:
+    return {
+        "latency_sensitive": {"router": "urgent", "header": "x-latency-sensitive"},
+        "described": described,
+        "complexity": {"threshold": 0.3, "below": "local", "above": "urgent"},
+    }
 
 
 HARD, EASY = "proof of the theorem", "hi thanks"
@@ -73,8 +87,8 @@ def judged(folder: Path) -> Iterator[Stack]:
         yield stack
 
 
-def route(stack: Stack, model: str, text: str) -> tuple[str, str]:
-    answer = stack.chat(model, text)
+def route(stack: Stack, model: str, text: str, **headers: str) -> tuple[str, str]:
+    answer = stack.chat(model, text, **headers)
     assert answer.status_code == 200, answer.text
     return answer.headers["x-model-router-selected-route"], answer.headers["x-signalbox-reason"]
 
@@ -92,6 +106,24 @@ def test_an_engine_decides_and_log_and_metrics_say_so(judged: Stack) -> None:
     assert first["score"] > 0.5
     assert list((judged.run_dir / "engines").glob("*/model.onnx")), "no weights were prepared for workers to share"
     assert HARD not in (judged.directory / "sidecar.log").read_text()
+
+
+def test_goals_lead_each_request_to_a_router_and_its_engine_and_haste_goes_past_it(judged: Stack) -> None:
+    assert route(judged, "router:everything", HARD) == ("hard", "engine")
+    assert route(judged, "router:everything", EASY) == ("simple", "engine")
+    assert route(judged, "router:everything", HARD, x_latency_sensitive="true") == ("urgent", "goal")
+    assert route(judged, "router:everything-late", EASY) == ("local", "engine_late")
+    wait_until(lambda: any(line.get("goal") == "urgent" for line in judged.request_log()), "logged")
+    [urgent] = [line for line in judged.request_log() if line.get("goal") == "urgent"]
+    assert (urgent["router"], urgent["model"]) == ("everything", "beta-large")
+    assert "engine" not in urgent
+
+
+@pytest.mark.parametrize("haste", ["true", "false"])
+def test_a_local_only_request_stays_on_the_site_whatever_goal_it_has(judged: Stack, haste: str) -> None:
+    headers = {"x_data_class": "restricted", "x_latency_sensitive": haste, "x_test_id": f"goals-{haste}"}
+    assert judged.chat("router:everything", HARD, **headers).headers["x-signalbox-model"] == "local-small"
+    assert judged.providers_asked(f"goals-{haste}") == ["local"]
 
 
 def test_a_slow_engine_never_delays_another_request(judged: Stack) -> None:

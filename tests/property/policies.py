@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from signalbox.policy.schema import Policy
-from signalbox.types import Case, Endpoint, Features, Modality
+from signalbox.types import Answer, Case, Endpoint, EngineOutcome, Features, InOut, Modality
 from tests.unit.decide.cases import make_case
 
 PROVIDER_NAMES = ("cloud-a", "cloud-b", "local-a")
 MODEL_NAMES = tuple("abcdef")
 ROUTER_NAMES = ("r1", "r2")
+ENGINES = {
+    "near": {"kind": "preference", "endpoint": "http://near.test/v1", "model": "near", "location": "local"},
+    "far": {"kind": "preference", "endpoint": "https://far.test/v1", "model": "far"},
+}
 LOCAL_ONLY = {"local_only": {"headers": {"x-data-class": "restricted"}}}
 ROUTER_LOCAL_ONLY = {"local_only": {"headers": {"x-team": "legal"}}}
 
@@ -57,9 +62,28 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
         "prefer": draw(prefer),
         "default_task": draw(st.sampled_from([None, "low"])),
         "rules": draw(st.lists(rules, max_size=2)),
+        "engine": draw(st.sampled_from([None, "near", "far"])),
         "complexity": draw(st.sampled_from([None, {"threshold": 0.3, "below": "low", "above": "high"}])),
         "fallback": draw(some_models),
         "capture": draw(st.sampled_from([[], ["a*"], ["?"], ["gpt-*"]])),
+        "privacy": draw(st.sampled_from([None, ROUTER_LOCAL_ONLY])),
+    }
+
+
+@st.composite
+def leading_routers(draw: st.DrawFn) -> dict[str, Any]:
+    """A router with goals; each of the others may stand anywhere among them."""
+    other = st.sampled_from(ROUTER_NAMES)
+    haste = {"router": draw(other), "header": "x-urgent", "when": draw(st.sampled_from([None, {"tools": True}]))}
+    return {
+        "goals": {
+            "modality": draw(st.dictionaries(st.sampled_from(["image_out", "text"]), other, max_size=1)),
+            "latency_sensitive": draw(st.sampled_from([None, haste])),
+            "described": draw(st.none() | other),
+            "complexity": {"threshold": 0.3, "below": draw(other), "above": draw(other)},
+        },
+        "rules": draw(st.lists(st.fixed_dictionaries({"when": conditions, "models": pools}), max_size=1)),
+        "fallback": draw(some_models),
         "privacy": draw(st.sampled_from([None, ROUTER_LOCAL_ONLY])),
     }
 
@@ -84,8 +108,9 @@ def policies(draw: st.DrawFn) -> Policy:
                 "one": draw(st.sampled_from(MODEL_NAMES + ROUTER_NAMES)),
                 "many": draw(st.dictionaries(st.sampled_from(MODEL_NAMES), st.integers(1, 9), min_size=1)),
             },
-            "routers": {name: draw(routers()) for name in ROUTER_NAMES},
-            "default_router": draw(st.sampled_from([None, "r1"])),
+            "engines": ENGINES,
+            "routers": {name: draw(routers()) for name in ROUTER_NAMES} | {"leading": draw(leading_routers())},
+            "default_router": draw(st.sampled_from([None, "r1", "leading"])),
             "unknown_model": draw(st.sampled_from([None, {"use": "a"}, {"use": "many"}, {"use": "r2"}])),
             "privacy": LOCAL_ONLY,
         }
@@ -93,7 +118,20 @@ def policies(draw: st.DrawFn) -> Policy:
 
 
 requested = st.sampled_from(
-    ["a", "f", "one", "many", "auto", "router:r1", "router/r2", "router:r9", "gpt-9", "nobody", "inference-router"]
+    [
+        "a",
+        "f",
+        "one",
+        "many",
+        "auto",
+        "router:r1",
+        "router/r2",
+        "router:r9",
+        "router:leading",
+        "gpt-9",
+        "nobody",
+        "inference-router",
+    ]
 )
 headers = st.fixed_dictionaries(
     {},
@@ -101,6 +139,7 @@ headers = st.fixed_dictionaries(
         "x-data-class": st.sampled_from(["restricted", "public", "public, Restricted"]),
         "x-team": st.sampled_from(["legal", "sales"]),
         "x-kind": st.just("batch"),
+        "x-urgent": st.sampled_from(["true", "false"]),
     },
 )
 members = st.fixed_dictionaries(
@@ -125,9 +164,20 @@ members = st.fixed_dictionaries(
 )
 
 
+answers = st.dictionaries(
+    st.sampled_from(list(ENGINES)),
+    st.builds(
+        Answer,
+        outcome=st.sampled_from(EngineOutcome),
+        route=st.sampled_from([None, "low", "high", "nobody"]),
+        scores=st.sampled_from([(), (("low", 0.7), ("high", 0.3))]),
+    ),
+)
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    return make_case(
+    case = make_case(
         draw(requested),
         draw(st.sampled_from(["hello", "word " * 40, "word " * 4_000])),
         headers=draw(headers),
@@ -136,6 +186,8 @@ def cases(draw: st.DrawFn) -> Case:
         complexity=draw(st.sampled_from([0.0, 0.3, 0.9, float("nan")])),
         **draw(members),
     )
+    features = case.features._replace(modality=draw(st.sampled_from([InOut.TEXT, InOut.IMAGE_OUT])))
+    return replace(case, features=features, signals=replace(case.signals, answers=draw(answers)))
 
 
 @st.composite

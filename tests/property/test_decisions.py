@@ -85,11 +85,33 @@ def test_no_local_only_request_ever_has_a_cloud_model_in_its_chain(policy, case)
         decision = Pipeline.compile(policy).decide(case)
         if header_says(case.request.headers.get("x-data-class"), "restricted"):
             assert decision.privacy is Privacy.LOCAL
-        own = policy.routers[decision.router].privacy if decision.router else None
-        if own is not None and case.request.headers.get("x-team") == "legal":
+        taken = [policy.routers[name] for name in (decision.router, decision.goal) if name]
+        if any(router.privacy is not None for router in taken) and case.request.headers.get("x-team") == "legal":
             assert decision.privacy is Privacy.LOCAL
         if decision.privacy is Privacy.LOCAL:
             assert all(candidate.is_local for candidate in decision.chain)
+
+
+@given(policies(), cases())
+@settings(max_examples=300)
+def test_no_engine_outside_the_site_is_asked_about_a_local_only_request(policy, case):
+    case = replace(case, signals=replace(case.signals, answers={}))
+    asks = Pipeline.compile(policy).asks(case)
+    with suppress(RequestError):
+        if asks is not None and Pipeline.compile(policy).decide(case).privacy is Privacy.LOCAL:
+            assert "far" not in asks.engines
+
+
+@given(policies(), cases())
+def test_a_router_with_goals_leads_to_one_of_them_unless_a_rule_of_its_own_decides(policy, case):
+    with suppress(RequestError):
+        decision = Pipeline.compile(policy).decide(case)
+        goals = policy.routers[decision.router].goals if decision.router else None
+        if goals is None:
+            assert decision.goal == ""
+        else:
+            assert decision.goal in goals.routers or decision.reason is Reason.RULE
+            assert decision.reason is not Reason.DEFAULT
 
 
 @given(policies(), cases())

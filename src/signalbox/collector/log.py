@@ -44,6 +44,7 @@ def request_line(exchange: Exchange, request: RequestRecord, labels: Labels) -> 
         "request_id": request.request_id,
         "endpoint": labels.endpoint,
         "router": labels.router,
+        "goal": labels.goal,
         "route": labels.route,
         "reason": labels.reason,
         "rule": labels.rule,

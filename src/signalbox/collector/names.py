@@ -39,6 +39,7 @@ class Labels:
     model: str
     engine: str = ""
     engine_outcome: str = ""
+    goal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Names:
             model=model,
             engine=close(verdict.engine, self.engines),
             engine_outcome=close(verdict.engine_outcome, _ENGINE_OUTCOMES),
+            goal=close(verdict.goal, self.routers),
         )
 
     def target(self, target: Target | None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from signalbox.decide.affinity import is_bound, is_tool_loop
+from signalbox.decide.asks import NOBODY, Asks
 from signalbox.decide.budgets import WhenSpent
 from signalbox.decide.catalog import CompiledRouter
 from signalbox.decide.filters import FILTERS, Demands
@@ -33,6 +34,7 @@ class Course(NamedTuple):
     may_leave: bool = False
     expected_turns: int = 1
     judged: Judgement | None = None
+    goal: str = ""  # router that was taken among the router's goals
 
     def with_pin(self, pin: PinOutcome, reason: Reason) -> Course:
         return Course(self.pool, reason, self.rule, self.rollout, pin, self.pinned, self.may_leave, self.expected_turns)
@@ -78,7 +80,7 @@ def _through(
                 home = router.homes[pin.model]
                 if sessions.mode == "strict" or is_tool_loop(case) or is_bound(case.request):
                     return Course(home, Reason.AFFINITY, rollout=side, pin=PinOutcome.KEPT, pinned=pinned)
-                pool, reason, rule, judged = router.choose(case, trace)
+                pool, reason, rule, judged, goal = router.choose(case, demands, trace)
                 return Course(
                     pool,
                     reason,
@@ -89,27 +91,29 @@ def _through(
                     may_leave=True,
                     expected_turns=sessions.expected_turns,
                     judged=judged,
+                    goal=goal,
                 )
             outcome = PinOutcome.MOVED
-    pool, reason, rule, judged = router.choose(case, trace)
+    pool, reason, rule, judged, goal = router.choose(case, demands, trace)
     if outcome is PinOutcome.MOVED:
         reason = Reason.REPINNED
-    return Course(pool, reason, rule, side or (IN if router.rollout is not None else ""), outcome, judged=judged)
+    side = side or (IN if router.rollout is not None else "")
+    return Course(pool, reason, rule, side, outcome, judged=judged, goal=goal)
 
 
-def asks(router: CompiledRouter, case: Case, demands: Demands, *, is_spent: bool) -> tuple[str, ...]:
-    """Return the engines that have to be asked before a course is taken; none if nothing hangs on one.
+def asks(router: CompiledRouter, case: Case, demands: Demands, *, is_spent: bool) -> Asks:
+    """Return the engines that have to be asked before a course is taken; nobody if nothing hangs on one.
 
     An engine has no say in where a session that is out of the rollout goes, nor in one that keeps its model. When a
     budget is spent the router's own has none either, but those of its rules do: they may guard something.
     """
     if router.rollout is not None and router.rollout.side(case.signals) == OUT:
-        return ()
+        return NOBODY
     sessions, pin = router.sessions, case.signals.pin
     if sessions is not None and case.signals.session_key and pin is not None and not is_spent:
         stays = sessions.mode == "strict" or is_tool_loop(case) or is_bound(case.request)
         if stays and _able(router, pin.model, case, demands) is not None:
-            return ()
+            return NOBODY
     return router.asks(case, demands, rules_alone=is_spent)
 
 

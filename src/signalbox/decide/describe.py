@@ -23,6 +23,8 @@ def describe(decision: Decision) -> Trace:
         "chain": [candidate.model for candidate in decision.chain],
         "removed": dict(decision.removed),
     }
+    if decision.goal:
+        told["goal"] = decision.goal
     if decision.pin is not None:
         told["pin"] = decision.pin.value
     if decision.rollout:

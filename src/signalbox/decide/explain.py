@@ -50,9 +50,9 @@ def _judged(case: Case, pipeline: Pipeline, policy: Policy) -> Case:
     if asks is None or engines is None:
         return case
     answers = {}
-    for name in asks.engines:
+    for name, routes in asks.questions:
         deadline = time.monotonic() + engines.deadline_seconds(name)
-        answers[name] = answer_now(engines, name, Question(case.request, case.features, asks.routes, deadline))
+        answers[name] = answer_now(engines, name, Question(case.request, case.features, routes, deadline))
     engines.close()
     return replace(case, signals=replace(case.signals, answers=answers))
 

@@ -55,6 +55,11 @@ def wanted_headers(policy: Policy) -> tuple[str, ...]:
             names.update(rule.when.headers)
         if router.judge is not None and router.judge.dial is not None:
             names.add(router.judge.dial)
+        haste = None if router.goals is None else router.goals.latency_sensitive
+        if haste is not None:
+            names.update(
+                () if haste.header is None else (haste.header,), () if haste.when is None else haste.when.headers
+            )
     names.update(_session_headers(policy), _budget_headers(policy))
     return tuple(sorted(names))
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from signalbox.decide import budgets
 from signalbox.decide import course as courses
 from signalbox.decide.affinity import Session, is_bound, pays_to_leave
+from signalbox.decide.asks import Asks
 from signalbox.decide.budgets import Budgets, Limit, WhenSpent
 from signalbox.decide.catalog import CompiledRouter
 from signalbox.decide.counts import Counts, compile_counters
@@ -35,7 +35,6 @@ from signalbox.decide.resolve import Resolver, compile_resolver
 from signalbox.decide.standing import DOWN, arrange, standings
 from signalbox.decide.trace import Trace
 from signalbox.decide.worth import usd
-from signalbox.engines.base import Route
 from signalbox.errors import RequestError
 from signalbox.policy.schema import Policy
 from signalbox.policy.world import Ranking
@@ -44,15 +43,6 @@ from signalbox.types import Candidate, Case, Decision, ParsedRequest, PinOutcome
 from signalbox.world import Hold
 
 Candidates = tuple[Candidate, ...]
-
-
-class Asks(NamedTuple):
-    """Engines to be asked about a request of a router, and the routes they may choose from."""
-
-    router: str
-    engines: tuple[str, ...]
-    routes: tuple[Route, ...]
-    share: float | None = None  # for the strong tier, if the request names its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +118,8 @@ class Pipeline:
             header = matching_header(case.request.headers, target.local_only)
             privacy = Privacy.ANY if header is None else Privacy.LOCAL
             demands = read_demands(case, privacy, Counts(case, self.counters))
-            engines = courses.asks(target, case, demands, is_spent=is_spent)
-            if not engines:
-                return None
-            share = None if target.judge is None else target.judge.share_of(case.request.headers)
-            return Asks(target.name, engines, target.routes, share)
+            asks = courses.asks(target, case, demands, is_spent=is_spent)
+            return asks if asks.questions else None
         except RequestError:
             return None  # `decide` refuses it in a moment, with the reason
 
@@ -174,6 +161,8 @@ class Pipeline:
         if trace is not None:
             trace["target"] = {"model": pool.route} if router is None else {"router": router.name}
             trace["choice"] = {"route": pool.route, "reason": course.reason.value, "rule": course.rule}
+            if course.goal:
+                trace["choice"]["goal"] = course.goal
             trace["privacy"] = {"privacy": privacy.value, "header": header}
 
         removed: dict[str, str] = {}
@@ -212,6 +201,7 @@ class Pipeline:
             shadow=None if router is None or router.shadow is None else self._shadow(router.shadow, case, demands),
             explored=explored,
             judged=course.judged,
+            goal=course.goal,
         )
 
     def _order(
@@ -229,7 +219,7 @@ class Pipeline:
         if spent is not None and spent[0] == "cheapest":
             chain = rank_cheapest(kept, measures)
         else:
-            chain = _rank(pool, kept, router, demands, measures, self.ranking)
+            chain = _rank(pool, kept, course.goal or router, demands, measures, self.ranking)
         found = standings(chain, router, case.signals)
         if trace is not None and found:
             words = {model: "down" if place == DOWN else "shifted" for model, place in found.items()}
@@ -261,14 +251,14 @@ class Pipeline:
         """Return route and model that another router would have taken; None if it failed, or had no model left."""
         router = self.resolver.routers[name]
         try:
-            pool = router.choose(case, None).pool
+            pool, *_, goal = router.choose(case, demands, None)
             kept = pool.chain
             for _, keep in FILTERS:
                 kept = keep(kept, demands)
             if not kept:
                 return None
             measures = Measures.of(case, demands.counts, pool.route, kept)
-            chain = _rank(pool, kept, name, demands, measures, self.ranking)
+            chain = _rank(pool, kept, goal or name, demands, measures, self.ranking)
             return pool.route, arrange(chain, standings(chain, name, case.signals))[0].model
         except Exception:  # noqa: BLE001 - nothing that follows from a shadow may touch the request
             return None

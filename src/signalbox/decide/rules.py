@@ -17,8 +17,9 @@ from signalbox.decide.keywords import Keywords
 from signalbox.decide.members import UnreadableMember, read_member
 from signalbox.decide.pools import Pool
 from signalbox.decide.trace import Trace
+from signalbox.policy.conditions import Range, When
 from signalbox.policy.engines import EngineSays
-from signalbox.policy.schema import Range, Rule, When
+from signalbox.policy.schema import Rule
 from signalbox.types import Answer, Case, EngineOutcome, Judgement
 
 Scope = Literal["last_user", "conversation"]

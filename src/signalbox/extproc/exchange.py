@@ -32,7 +32,8 @@ from signalbox.features.extract import extract
 from signalbox.types import Case, Decision, Edit, Endpoint, Refusal, Signals
 
 if TYPE_CHECKING:  # a worker without engines does not wait for what they need
-    from signalbox.decide.pipeline import Asks, Pipeline
+    from signalbox.decide.asks import Asks
+    from signalbox.decide.pipeline import Pipeline
     from signalbox.engines.desk import Done, Ticket
     from signalbox.engines.open import Engines
 
@@ -201,18 +202,18 @@ class Exchange:
         signals = begun.case.signals
         try:
             engines = serving.engines
-            cut = None if engines is None else engines.cuts.cut(asks.router, asks.share)
+            cuts = {} if engines is None else _cuts(engines, asks)
             answers = [ticket.take() for ticket in waiting.tickets]
             signals = replace(
                 signals,
                 answers=dict(zip(asks.engines, answers, strict=True)),
-                cuts={} if cut is None else {asks.router: cut},
+                cuts=cuts,
             )
             begun = begun._replace(case=replace(begun.case, signals=signals))
             decision, case = serving.edge.settle(serving.pipeline, begun)
             judged = decision.judged
             if engines is not None and judged is not None and judged.threshold is not None:
-                engines.cuts.saw(asks.router, judged.score or 0.0)
+                engines.cuts.saw(decision.goal or decision.router, judged.score or 0.0)
             return Reply(_reply(serving, decision, case, started_ns, by_headers=waiting.by_headers))
         except RequestError as problem:
             refusal = problem
@@ -231,10 +232,15 @@ def _ask(engines: Engines, asks: Asks, case: Case) -> tuple[Ticket, ...]:
     now = time.monotonic()
     return tuple(
         [
-            engines.ask(name, Question(case.request, case.features, asks.routes, now + engines.deadline_seconds(name)))
-            for name in asks.engines
+            engines.ask(name, Question(case.request, case.features, routes, now + engines.deadline_seconds(name)))
+            for name, routes in asks.questions
         ]
     )
+
+
+def _cuts(engines: Engines, asks: Asks) -> dict[str, float]:
+    found = {router: engines.cuts.cut(router, share) for router, share in asks.shares}
+    return {router: cut for router, cut in found.items() if cut is not None}
 
 
 def _reply(serving: Serving, decision: Decision, case: Case, started_ns: int, *, by_headers: bool) -> bytes:

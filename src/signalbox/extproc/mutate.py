@@ -189,6 +189,7 @@ def record_of(
         threshold=_finite(judged.threshold),
         world=case.signals.world.generation,
         features=journal_features(features) if journal else (),
+        goal=decision.goal,
     )
 
 

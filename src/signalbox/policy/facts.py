@@ -39,6 +39,7 @@ def fact_problems(document: Document, priced: Collection[str] = ()) -> list[Prob
         *_price_problems(readable, priced),
         *_privacy_problems(readable),
         *_engine_problems(readable),
+        *_goal_problems(readable),
         *_text_problems(document),
     ]
 
@@ -66,6 +67,10 @@ class _Readable:
         for index, rule in enumerate(router.rules):
             if rule.models:
                 yield (*loc, "rules", index, "models"), rule.models, "manual"
+
+    def goals(self, router: Router) -> tuple[str, ...]:
+        """Routers for a router's goals; none without goals."""
+        return () if router.goals is None else router.goals.routers
 
     def is_local(self, model: str) -> bool:
         """Whether a model is, or for all we can read might be, inside the trust boundary."""
@@ -197,7 +202,9 @@ def _privacy_problems(readable: _Readable) -> Iterator[Problem]:
         return
     for name, router in readable.routers.items():
         own = router.privacy is not None and router.privacy.local_only is not None
-        reachable = [model for _, models, _ in readable.pools(name) for model in models] + list(router.fallback)
+        routers = [name, *(each for each in readable.goals(router) if each in readable.routers)]
+        reachable = [model for each in routers for _, models, _ in readable.pools(each) for model in models]
+        reachable += [model for each in routers for model in readable.routers[each].fallback]
         if (everyone or own) and not any(readable.is_local(model) for model in reachable):
             loc = ("routers", name, "privacy") if own else ("routers", name)
             found = "this router names no local model: it will refuse every local-only request"
@@ -240,6 +247,32 @@ def _engine_problems(readable: _Readable) -> Iterator[Problem]:
             yield readable.warn(("engines", name), "no router asks this engine", "a router with it", "remove it")
 
 
+def _goal_problems(readable: _Readable) -> Iterator[Problem]:
+    """Routers for goals that cannot be what they are for."""
+    for name, router in readable.routers.items():
+        for other in readable.goals(router):
+            if other in readable.routers and readable.routers[other].budget is not None:
+                found = f"the budget of router {quoted(other)} does not hold for what is led to it from here"
+                fix = f"give router {quoted(name)} a budget"
+                yield readable.warn(("routers", name, "goals"), found, fix=fix)
+        goals, loc = router.goals, ("routers", name, "goals", "described")
+        described = None if goals is None or goals.described is None else readable.routers.get(goals.described)
+        if goals is None or described is None:
+            continue
+        if not described.rules and described.judge is None:
+            found = f"router {quoted(goals.described or '')} has neither rules nor an engine: it is never taken here"
+            yield readable.warn(loc, found, "a router that can tell what it is for", "give it rules or an engine")
+        judge = described.judge
+        engine = None if judge is None else readable.engines.get(judge.name)
+        if judge is None or engine is None or engine.kind not in ("preference", "deliberate"):
+            continue
+        for other in (goals.complexity.below, goals.complexity.above):
+            if other != goals.described and other in readable.routers and judge.name in readable.routers[other].engines:
+                found = f"router {quoted(other)} comes after this one and asks the same engine, about other tasks"
+                fix = "give one of the two an engine of its own; both may name the same server or bundle"
+                yield readable.document.problem(loc, found, "an engine for each", fix)
+
+
 def _condition_problems(readable: _Readable, name: str, router: Router) -> Iterator[Problem]:
     for index, rule in enumerate(router.rules):
         says = rule.when.engine
@@ -261,8 +294,14 @@ def _unread_engine_uses(document: Document) -> bool:
 def _text_problems(document: Document) -> Iterator[Problem]:
     """Keywords and patterns of rules."""
     for name, router in sections(document.data, "routers"):
-        for index, rule in entries(router.get("rules")):
-            when, loc = mapping(mapping(rule).get("when")), ("routers", name, "rules", index, "when")
+        places: list[tuple[Loc, Any]] = [
+            (("routers", name, "rules", index, "when"), mapping(rule).get("when"))
+            for index, rule in entries(router.get("rules"))
+        ]
+        haste = mapping(mapping(router.get("goals")).get("latency_sensitive"))
+        places.append((("routers", name, "goals", "latency_sensitive", "when"), haste.get("when")))
+        for loc, content in places:
+            when = mapping(content)
             for position, keyword in entries(when.get("keywords")):
                 if isinstance(keyword, str) and keyword and not keyword.strip():
                     place = (*loc, "keywords", position)

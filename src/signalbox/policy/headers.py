@@ -35,22 +35,34 @@ def _looked_at(document: Document) -> Iterator[Problem]:
     for name, router in sections(document.data, "routers"):
         places.append(("routers", name, "privacy", "local_only", "headers"))
         places += [("routers", name, "rules", index, "when", "headers") for index, _ in entries(router.get("rules"))]
+        places.append(("routers", name, "goals", "latency_sensitive", "when", "headers"))
     for place in places:
         value: object = document.data
         for part in place:
             value = value[part] if isinstance(part, int) and isinstance(value, list) else mapping(value).get(str(part))
         for name in mapping(value):
-            header = name.lower()
-            found = f"the header {quoted(header)} can never match"
-            if header in CREDENTIALS:
-                fix = "use a header of your own; credentials never reach the sidecar"
-            elif header.startswith(INTERNAL_PREFIXES):
-                fix = "use another name; Envoy removes these from every request, so that nobody can forge them"
-            elif header in _CONNECTION or header.startswith(":"):
-                fix = "use a header of your own; this one belongs to the connection"
-            else:
-                continue
-            yield document.problem((*place, name), found, "a header that clients set", fix)
+            yield from _never_matches(document, (*place, name), name)
+    for name, router in sections(document.data, "routers"):
+        for place in (("engine", "dial"), ("goals", "latency_sensitive", "header")):
+            value = router
+            for key in place:
+                value = mapping(value).get(key)
+            if isinstance(value, str):
+                yield from _never_matches(document, ("routers", name, *place), value)
+
+
+def _never_matches(document: Document, loc: Loc, name: str) -> Iterator[Problem]:
+    header = name.lower()
+    found = f"the header {quoted(header)} can never match"
+    if header in CREDENTIALS:
+        fix = "use a header of your own; credentials never reach the sidecar"
+    elif header.startswith(INTERNAL_PREFIXES):
+        fix = "use another name; Envoy removes these from every request, so that nobody can forge them"
+    elif header in _CONNECTION or header.startswith(":"):
+        fix = "use a header of your own; this one belongs to the connection"
+    else:
+        return
+    yield document.problem(loc, found, "a header that clients set", fix)
 
 
 def _set(document: Document) -> Iterator[Problem]:

@@ -69,6 +69,7 @@ def reference_problems(document: Document) -> list[Problem]:
         *_name_problems(document),
         *_task_problems(document),
         *_capture_problems(document),
+        *_goal_problems(document),
         *(problem for use in _uses(document.data) if (problem := names.problem(document, use)) is not None),
     ]
 
@@ -146,6 +147,7 @@ def _uses(data: Mapping[str, Any]) -> Iterator[_Use]:
         yield from _one(router, "shadow", loc, ("router",))
         yield from _one(mapping(router.get("rollout")), "otherwise", (*loc, "rollout"), ("model",))
         yield from _judge(router, loc, name)
+        yield from _goals(router, loc)
         for key in ("below", "above"):
             yield from _one(mapping(router.get("complexity")), key, (*loc, "complexity"), ("task",), name)
         for index, task in entries(router.get("tasks")):
@@ -175,6 +177,18 @@ def _judge(router: Mapping[str, Any], loc: Loc, name: str) -> Iterator[_Use]:
     tasks = mapping(judge.get("tasks"))
     for label in tasks:
         yield from _one(tasks, label, (*loc, "tasks"), ("task",), name)
+
+
+def _goals(router: Mapping[str, Any], loc: Loc) -> Iterator[_Use]:
+    """The routers for a router's goals."""
+    goals, loc = mapping(router.get("goals")), (*loc, "goals")
+    modality = mapping(goals.get("modality"))
+    for kind in modality:
+        yield from _one(modality, kind, (*loc, "modality"), ("router",))
+    yield from _one(mapping(goals.get("latency_sensitive")), "router", (*loc, "latency_sensitive"), ("router",))
+    yield from _one(goals, "described", loc, ("router",))
+    for key in ("below", "above"):
+        yield from _one(mapping(goals.get("complexity")), key, (*loc, "complexity"), ("router",))
 
 
 def _one(section: Mapping[str, Any], key: str, loc: Loc, kinds: tuple[str, ...], owner: str = "") -> Iterator[_Use]:
@@ -228,6 +242,17 @@ def _task_problems(document: Document) -> Iterator[Problem]:
                     found = f"this router has a task {quoted(name)} already, on line {lines[name]}"
                     yield document.problem(loc, found, "a name of its own", "rename one of the two")
                 lines.setdefault(name, document.line(loc))
+
+
+def _goal_problems(document: Document) -> Iterator[Problem]:
+    """Goals lead to routers that decide themselves, or they could lead in a circle."""
+    leading = {name for name, router in sections(document.data, "routers") if "goals" in router}
+    for name, router in sections(document.data, "routers"):
+        for use in _goals(router, ("routers", name)):
+            if use.name in leading:
+                found = f"{quoted(use.name)} is {'this router itself' if use.name == name else 'a router with goals'}"
+                fix = "name the routers it leads to" if use.name != name else "name another router"
+                yield document.problem(use.loc, found, "a router that decides itself", fix)
 
 
 _CAPTURE_MARKS = frozenset("._:/@-*?")

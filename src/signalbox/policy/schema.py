@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from signalbox.policy.base import HeaderName, HeaderValue, Name, ProviderName, Section
-from signalbox.policy.engines import Engine, EngineSays, Judge
+from signalbox.policy.conditions import When
+from signalbox.policy.engines import Engine, Judge
+from signalbox.policy.goals import Goals
 from signalbox.policy.world import (
     Affinity,
     Balance,
@@ -33,7 +35,7 @@ from signalbox.policy.world import (
 )
 from signalbox.tokens.templates import TemplateName
 from signalbox.tokens.vocabulary import Format
-from signalbox.types import Endpoint, InOut, Modality
+from signalbox.types import Endpoint, Modality
 
 MAX_BODY_BYTES_LIMIT = 256 * 1024 * 1024
 """Largest value `gateway.max_body_bytes` may have."""
@@ -223,59 +225,6 @@ class LocalOnly(Section):
     )
 
 
-class Range(Section):
-    """Bounds, both inclusive."""
-
-    min: int | None = Field(default=None, ge=0, description="At least this many.")
-    max: int | None = Field(default=None, ge=0, description="At most this many.")
-
-    @model_validator(mode="after")
-    def _bounds(self) -> Range:
-        if self.min is None and self.max is None:
-            raise ValueError("a range needs `min`, `max` or both")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}: nothing can match")
-        return self
-
-
-class When(Section):
-    """Conditions of a rule. All that are given must hold."""
-
-    keywords: tuple[Annotated[str, StringConstraints(min_length=1, max_length=256)], ...] = Field(
-        default=(), description="Words or phrases, whole words, case ignored."
-    )
-    any: bool = Field(default=True, description="One keyword is enough; false asks for all of them.")
-    regex: str | None = Field(default=None, max_length=4096, description="RE2 pattern searched for in the text.")
-    scope: Literal["last_user", "conversation"] = Field(
-        default="last_user", description="Text that `keywords` and `regex` look at."
-    )
-    headers: dict[HeaderName, HeaderValue] = Field(
-        default_factory=dict, description="Header and value, case ignored; `*` asks only that it is there."
-    )
-    metadata: dict[str, str | bool | int] = Field(
-        default_factory=dict, description="Members of the body's `metadata` object and their values."
-    )
-    endpoint: tuple[Endpoint, ...] = Field(default=(), description="API calls this is for.")
-    prompt_tokens: Range | None = Field(default=None, description="Size of the prompt in tokens.")
-    messages: Range | None = Field(default=None, description="Number of messages.")
-    tools: bool | None = Field(default=None, description="The request carries tool definitions, or does not.")
-    images: bool | None = Field(default=None, description="The request carries images, or does not.")
-    turns: Range | None = Field(default=None, description="Number of turns of the user.")
-    modality: tuple[InOut, ...] = Field(
-        default=(), description="What goes in and is wanted out, as docs/features.md defines it."
-    )
-    reasoning: bool | None = Field(default=None, description="The request asks for reasoning, or does not.")
-    engine: EngineSays | None = Field(
-        default=None, description="What an engine says of the request; asked only if all else holds."
-    )
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> When:
-        if not self.model_fields_set - {"any", "scope"}:
-            raise ValueError("a rule without conditions would take every request; use `default_task` instead")
-        return self
-
-
 class Rule(Section):
     """A decision that needs no engine: the first rule whose conditions hold wins."""
 
@@ -317,8 +266,11 @@ class Complexity(Section):
     above: Name = Field(description="Task for the others.")
 
 
+_BESIDE_NO_GOALS = ("models", "prefer", "engine", "complexity", "default_task", "balance")
+
+
 class Router(Section):
-    """Decides for requests that name it: rules first, then its engine, then complexity, then the default task."""
+    """Decides for requests that name it: rules, then its engine, complexity and default task, or another router."""
 
     description: str = Field(default="", max_length=2000, description="For people; shown by /v1/models.")
     tasks: tuple[Task, ...] = Field(default=(), description="Kinds of work with their models.")
@@ -329,6 +281,9 @@ class Router(Section):
         default=None, description="Engine asked when no rule decided, by name, and what is made of its answer."
     )
     complexity: Complexity | None = Field(default=None, description="Two pools and a threshold.")
+    goals: Goals | None = Field(
+        default=None, description="Routers, one for each goal, of which one takes what no rule did."
+    )
     default_task: Name | None = Field(default=None, description="Task when nothing decided. Default: `models`.")
     fallback: tuple[Name, ...] = Field(default=(), description="Models to try after the chosen ones.")
     capture: tuple[Annotated[str, StringConstraints(min_length=1, max_length=128)], ...] = Field(
@@ -346,9 +301,18 @@ class Router(Section):
 
     @model_validator(mode="after")
     def _has_models(self) -> Router:
-        if not self.models and self.default_task is None:
+        if self.goals is not None:
+            for key in _BESIDE_NO_GOALS:
+                if key in self.model_fields_set:
+                    raise ValueError(f"`{key}` decides nothing beside `goals`; it belongs in one of their routers")
+        elif not self.models and self.default_task is None:
             raise ValueError("a router needs `models` or `default_task`, for requests that nothing else decides")
         return self
+
+    @property
+    def pools(self) -> tuple[tuple[str, ...], ...]:
+        """Models to choose from: its own, each task's, each rule's. Not those of its goals."""
+        return self.models, *(task.models for task in self.tasks), *(rule.models for rule in self.rules)
 
     @cached_property
     def engines(self) -> tuple[str, ...]:

@@ -156,13 +156,10 @@ def is_asked(case: Case, **router: Any) -> bool:
 
 
 def test_an_engine_is_asked_about_a_request_that_its_router_has_to_decide() -> None:
-    judge = Pipeline.compile(policy()).asks(make_case())
-    assert judge is not None
-    assert (judge.router, judge.engines, [route.name for route in judge.routes]) == (
-        "r",
-        ("judge",),
-        ["simple", "hard"],
-    )
+    asks = Pipeline.compile(policy()).asks(make_case())
+    assert asks is not None
+    [(engine, routes)] = asks.questions
+    assert (engine, [route.name for route in routes], asks.shares) == ("judge", ["simple", "hard"], (("r", None),))
 
 
 def test_nobody_is_asked_where_a_rule_decides() -> None:
@@ -293,7 +290,7 @@ def test_a_request_may_name_its_own_share(header: str, share: float | None) -> N
     dialled = policy(TIERS | {"target_share": 0.3, "dial": "x-quality"})
     asks = Pipeline.compile(dialled).asks(make_case(headers={"x-quality": header}))
     assert asks is not None
-    assert asks.share == share
+    assert asks.shares == (("r", share),)
     assert "x-quality" in wanted_headers(dialled)
 
 

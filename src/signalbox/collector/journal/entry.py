@@ -78,6 +78,7 @@ class RequestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, ta
     reasoning_tokens: int | None = None
     usd: float | None = None
     features: tuple[float, ...] = ()
+    goal: str = ""
 
 
 class FeedbackEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="feedback"):

@@ -88,6 +88,7 @@ def request_entry(
         reasoning_tokens=usage.reasoning_tokens,
         usd=None if usd is None else round(usd, 9),  # to a billionth, which is what budgets count in
         features=record.features,
+        goal=close(record.goal, names.routers),
     )
 
 

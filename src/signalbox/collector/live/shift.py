@@ -23,7 +23,7 @@ from math import exp, isfinite, log, sqrt
 from typing import NamedTuple
 
 from signalbox.collector.live.recent import Recent
-from signalbox.policy.schema import Policy, Router
+from signalbox.policy.schema import Policy
 from signalbox.policy.world import Slo
 
 # Chosen by simulation (tests/simulation): 8 to 32 slots, answers of 2 to 8 seconds, measurements up to 5 seconds late.
@@ -179,7 +179,7 @@ class Shifts:
         """Take a new policy. Shifts go on where the router still has the model and a limit."""
         slos = {name: router.slo for name, router in policy.routers.items() if router.slo is not None}
         self._shifts = {
-            name: {model: self._shifts.get(name, {}).get(model) or Shift() for model in _models(policy.routers[name])}
+            name: {model: self._shifts.get(name, {}).get(model) or Shift() for model in _models(policy, name)}
             for name in slos
         }
         self._slos = slos
@@ -239,8 +239,11 @@ class Shifts:
         return {router: shares for router, shares in found.items() if shares}
 
 
-def _models(router: Router) -> list[str]:
-    pools = [router.models, *(task.models for task in router.tasks), *(rule.models for rule in router.rules)]
+def _models(policy: Policy, name: str) -> list[str]:
+    """Return the models of a router's pools, and of those of the routers for its goals."""
+    goals = policy.routers[name].goals
+    routers = [policy.routers[each] for each in (name, *(() if goals is None else goals.routers))]
+    pools = [pool for router in routers for pool in router.pools]
     return list(dict.fromkeys(model for pool in pools for model in pool))
 
 

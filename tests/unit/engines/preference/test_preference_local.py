@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from signalbox.engines.base import Outcome, Route
+from signalbox.engines.preference import scoring
 from signalbox.engines.preference.budget import LEAD
 from signalbox.engines.preference.cache import DecisionCache
 from signalbox.engines.preference.decoder import Decoder, Memory
@@ -59,7 +60,10 @@ def engine(decoder: Any, form: PromptFormat = ARCH_ROUTER_PLANO, **more: Any) ->
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
-def test_scores_are_the_models_own_for_the_chat_as_a_whole(form: PromptFormat, model: tuple[Decoder, Weights]) -> None:
+def test_scores_are_the_models_own_for_the_chat_as_a_whole(
+    form: PromptFormat, model: tuple[Decoder, Weights], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "MIN_MASS", 0.0)  # every branch counts, however improbable these weights make it
     decoder, found = model
     answer = engine(decoder, form).ask(question(("user", "hi"), ("assistant", "yes?"), ("user", "write a loop")))
     tokenizer = prompt_tokenizer()

@@ -84,7 +84,7 @@ class CompiledRouter:
         wanted: list[str] = []
         try:
             ruled = self.rules.first_match(case, None, wanted)
-            asks = Asks(tuple([(engine, self.routes) for engine in wanted]))
+            asks = Asks(tuple([(engine, self.routes) for engine in dict.fromkeys(wanted)]))
             if ruled is not None or rules_alone:
                 return asks
             if self.goals is not None:

@@ -71,7 +71,7 @@ FAULTS = {
     "missing": (lambda bundle: (bundle / "model.onnx").unlink(), "model.onnx: missing"),
     "cut": (
         lambda bundle: (bundle / "model.onnx").write_bytes((bundle / "model.onnx").read_bytes()[:-9]),
-        "was it cut while it was copied?",
+        "was it cut while it was copied",
     ),
     "tampered": (
         lambda bundle: (bundle / "tokenizer.json").write_text(

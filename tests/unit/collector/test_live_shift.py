@@ -189,6 +189,18 @@ def test_only_the_model_that_is_over_moves_and_only_in_routers_with_a_limit():
     assert 0.05 <= began.share < 0.1
 
 
+def test_a_limit_of_a_router_with_goals_moves_the_models_of_its_goals():
+    document = policy(code=None, other=None).model_dump(exclude_unset=True)
+    goals = {"complexity": {"threshold": 0.3, "below": "code", "above": "other"}}
+    document["routers"]["leading"] = {"goals": goals, "slo": {"ttft_p95_ms": 500}}
+    shifts = Shifts(Policy.model_validate(document))
+    for second in range(60):
+        shifts.observe("local", 2.0, 9.0, second)
+        shifts.tick(second, {}, nobody)
+
+    assert {router: list(shares) for router, shares in shifts.shares().items()} == {"leading": ["local"]}
+
+
 def test_a_shift_that_ends_says_so_once():
     shifts = Shifts(policy(chat={"queue_depth": 4}))
     for second in range(30):

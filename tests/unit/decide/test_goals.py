@@ -17,7 +17,7 @@ from signalbox.types import Answer, Case, EngineOutcome, InOut, PinOutcome, Priv
 from signalbox.world import CircuitState, ModelState, Pin
 
 from .cases import LOCAL_ONLY, decide, make_case, make_policy, names
-from .worlds import seeing
+from .worlds import seeing, streams, world
 
 RESULT, UNSURE, LATE, FAILED = EngineOutcome
 DOWN = ModelState(circuit=CircuitState.OPEN)
@@ -115,8 +115,7 @@ def test_the_header_of_haste_and_those_of_its_conditions_are_asked_of_envoy() ->
     ids=["fastest is down", "best is down", "all are down", "described is down", "pictures is down"],
 )
 def test_a_router_without_a_model_that_is_able_and_up_is_passed_over(case: Case, down: list[str], goal: str) -> None:
-    world = seeing(case, models=dict.fromkeys(down, DOWN))
-    assert decide(policy(), world).goal == goal
+    assert decide(policy(), seeing(case, models=dict.fromkeys(down, DOWN))).goal == goal
 
 
 def test_the_routers_own_rules_come_before_its_goals() -> None:
@@ -128,6 +127,14 @@ def test_the_routers_own_rules_come_before_its_goals() -> None:
 def test_the_routers_fallbacks_stand_behind_those_of_the_one_it_led_to() -> None:
     with_fallbacks = policy(r={"fallback": ["home-small"]}, best={"fallback": ["bolt-large"]})
     assert names(decide(with_fallbacks, make_case(complexity=0.9))) == ["acme-large", "bolt-large", "home-small"]
+
+
+def test_the_model_in_front_of_a_goals_pool_is_in_front_whoever_led_there() -> None:
+    fast = policy(fastest={"models": ["acme-mini", "bolt-large"], "prefer": "fastest"})
+    states = world(acme_mini=streams(1.0), bolt_large=streams(0.9))  # too close to overtake who is in front
+    for leader in ("acme-mini", "bolt-large"):
+        case = seeing(make_case(headers=URGENT, stream=True), models=states, leaders={"fastest/fastest": leader})
+        assert names(decide(fast, case))[0] == leader
 
 
 # ---------------------------------------------------------------- engines

@@ -91,7 +91,8 @@ class Supervisor:
         )
         self._admin = AdminClient(self._layout.admin_socket)
         loaded = load_policy(options.policy_file, check_files=True, priced=resolve)
-        self._active = self._activate(loaded, resolve(loaded.policy))
+        self._active = self._activate(loaded, resolve(loaded.policy))  # what a worker that starts now is told
+        self._serving = self._active  # what all workers decide by: opening engines takes them seconds
         self._watcher = PolicyWatcher(options.policy_file, seen=self._active.loaded.text)
         self._workers = [self._worker(number) for number in range(options.workers)]
         self._collector = Child(
@@ -196,8 +197,8 @@ class Supervisor:
                 "restarts": sum(worker.restarts for worker in self._workers),
             },
             "policy": {
-                "sha256": self._active.loaded.sha256,
-                "loaded_at": self._active.loaded_at,
+                "sha256": self._serving.loaded.sha256,
+                "loaded_at": self._serving.loaded_at,
                 "error": self._problem or (str(self._watcher.problem) if self._watcher.problem else None),
                 "reloads": dict(self._reloads),
             },
@@ -261,6 +262,7 @@ class Supervisor:
             raise PolicyError.single(new.loaded.file, "Envoy refused the configuration made from this policy")
         self._active = new
         await self._tell_workers(new)
+        self._serving = new
         self._collector.send(new.message)
         self._cleanup = asyncio.create_task(self._forget_old(new))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from signalbox import __version__
-from signalbox.errors import BundleError, PolicyError, RequestError, SetupError
+from signalbox.errors import BundleError, PolicyError, RequestError, RouterError, SetupError
 
 # Imports of what a command needs happen inside the command: `signalbox check` should not wait for gRPC.
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (SetupError, PolicyError, BundleError) as problem:
+    except (SetupError, PolicyError, BundleError, RouterError) as problem:
         print(f"signalbox: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -88,6 +88,18 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     route.set_defaults(command=_route)
 
+    label = commands.add_parser("label", help="ask a router's engine about each request of a file, to train on")
+    label.add_argument("file", type=Path, metavar="FILE", help="one request body (JSON) a line; docs/engines.md")
+    label.add_argument("--policy", type=Path, required=True, metavar="FILE")
+    label.add_argument("--router", required=True, metavar="NAME", help="router whose engine and tasks are meant")
+    label.add_argument("--out", type=Path, required=True, metavar="FILE", help="labels; a run goes on where it ended")
+    label.add_argument("--endpoint", default="chat_completions", metavar="NAME", help="API call of the bodies")
+    label.add_argument(
+        "--deadline", type=_seconds, default=30.0, metavar="SECONDS", help="for each request (default 30)"
+    )
+    label.add_argument("--most", type=_count, metavar="N", help="ask about N requests at most")
+    label.set_defaults(command=_label)
+
     journal = commands.add_parser("journal", help="say what a journal holds: shares, cost, feedback")
     journal.add_argument("--dir", type=Path, required=True, metavar="DIR", help="`journal.directory` of the policy")
     journal.add_argument("--json", action="store_true", help="machine-readable summary")
@@ -125,6 +137,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, found {number}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 3600:
+        raise argparse.ArgumentTypeError(f"expected more than 0 and at most 3600 seconds, found {text}")
     return number
 
 
@@ -212,6 +231,26 @@ def _route(options: argparse.Namespace) -> int:
         )
         return 1
     print(json.dumps(outcome, indent=2))
+    return 0
+
+
+def _label(options: argparse.Namespace) -> int:
+    from signalbox.bundles.progress import Progress
+    from signalbox.decide.label import label_file
+
+    progress = Progress(sys.stderr)
+    with progress.step("labelling"):
+        tally = label_file(
+            options.file,
+            options.policy,
+            options.router,
+            options.out,
+            endpoint=options.endpoint,
+            deadline_seconds=options.deadline,
+            most=options.most,
+            said=lambda tally: progress.at(tally.known + tally.asked + tally.refused, tally.lines),
+        )
+    print(tally.text)
     return 0
 
 

@@ -130,7 +130,12 @@ class Stack:
             "--api", f"127.0.0.1:{self.api_port}", "--listen", f"127.0.0.1:{self.port}", *self._options,
         ]  # fmt: skip
         self.sidecar = self.start("sidecar", command)
-        wait_until(lambda: self.api("/readyz") is not None or not self.alive(self.sidecar), "sidecar ready")
+        # The first snapshot follows a moment after the first policy.
+        world = self.run_dir / "world.json"
+        wait_until(
+            lambda: (self.api("/readyz") is not None and world.exists()) or not self.alive(self.sidecar),
+            "sidecar ready",
+        )
         assert self.alive(self.sidecar), "the sidecar ended"
 
     def start_envoy(self) -> None:

@@ -293,6 +293,12 @@ FEEDBACK = Metric(
     "Decisions that feedback was given to, by the first mark.",
     ("router", "model", "verdict"),
 )
+ALLOWANCE_REMAINING = Metric(
+    "gauge",
+    "signalbox_allowance_remaining",
+    "What a provider said in the last minute that it will still take, by its rate limit headers.",
+    ("provider", "model", "unit"),
+)
 ATTEMPTS_IN_FLIGHT = Metric(
     "gauge",
     "signalbox_attempts_in_flight",
@@ -414,6 +420,7 @@ METRICS: tuple[Metric, ...] = (
     STORE_FAULTS,
     SETTLEMENTS_DROPPED,
     FEEDBACK,
+    ALLOWANCE_REMAINING,
     ATTEMPTS_IN_FLIGHT,
     TOKEN_USAGE,
     REQUEST_DURATION,

@@ -97,6 +97,7 @@ class Metrics:
         self._shift_share = family(telemetry.SHIFT_SHARE)
         self._rollout_share = family(telemetry.ROLLOUT_SHARE)
         self._rollbacks = family(telemetry.ROLLBACKS)
+        self._allowance = family(telemetry.ALLOWANCE_REMAINING)
         self._in_flight = family(telemetry.ATTEMPTS_IN_FLIGHT)
         self._world_age = made[telemetry.WORLD_AGE.name]
         self._decide_seconds = made[telemetry.DECIDE_SECONDS.name]
@@ -159,6 +160,14 @@ class Metrics:
         for labels, count in counts.items():
             self._in_flight.at(*labels).set(count)
         self._shown_in_flight = set(counts)
+
+    def allowances(self, remaining: Iterable[tuple[str, str, int | None, int | None]]) -> None:
+        """Show what providers will still take: provider, model, requests and tokens; None where nobody said."""
+        self._allowance.clear()
+        for provider, model, requests, tokens in remaining:
+            for unit, left in (("requests", requests), ("tokens", tokens)):
+                if left is not None:
+                    self._allowance.at(provider, model, unit).set(left)
 
     def world_age(self, seconds: Callable[[], float]) -> None:
         """Show the snapshot's age, asked for whenever somebody scrapes: it grows while nothing else happens."""

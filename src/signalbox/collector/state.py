@@ -238,6 +238,10 @@ class Collector:
         if now_seconds - self._stepped_seconds >= STEP_SECONDS:
             self._stepped_seconds = now_seconds
             self._price(policy)
+            self.metrics.allowances(
+                (figures.provider, model, *figures.allowance.remaining(now_seconds))
+                for model, figures in self.picture.models.items()
+            )
             if outside is not None:
                 outside.exchange_facts(steering.rollouts, now_seconds)
                 self.metrics.settlements_dropped.set(outside.dropped)

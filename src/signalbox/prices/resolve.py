@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 
 from signalbox.policy.schema import Model, Policy
 from signalbox.prices.catalogue import look_up
 from signalbox.types import Endpoint, Price
-
-FINGERPRINT_DIGITS = 12
 
 
 def resolve(policy: Policy, now_seconds: float | None = None) -> dict[str, Price]:
@@ -46,17 +43,6 @@ def to_message(prices: Mapping[str, Price]) -> dict[str, tuple[float, float, flo
 def from_message(told: Mapping[str, Sequence[float | None]]) -> dict[str, Price]:
     """Return the prices that `to_message` made, after their way through JSON. Raises TypeError for another shape."""
     return {name: Price(*figures) for name, figures in told.items()}  # type: ignore[arg-type]
-
-
-def fingerprint(prices: Mapping[str, Price]) -> str:
-    """Return 12 hexadecimal digits that change with any price, whatever the order of the models."""
-    text = repr(
-        [
-            (name, price.input_usd_per_mtok, price.output_usd_per_mtok, price.cached_usd_per_mtok)
-            for name, price in sorted(prices.items())
-        ]
-    )
-    return sha256(text.encode()).hexdigest()[:FINGERPRINT_DIGITS]
 
 
 def _of_policy(model: Model) -> Price | None:

@@ -8,9 +8,10 @@ import pytest
 from access_log_entries import CHAIN, attempt_entry, attempt_start, decision, request_entry, running_entry
 from collector_bench import POLICY, Bench
 
-from signalbox.collector.live.lengths import MIN_SCALE_SAMPLES, PRIOR_SAMPLES, PRIOR_TOKENS
+from signalbox.collector.live.lengths import MIN_SCALE_SAMPLES, PRIOR_SAMPLES
 from signalbox.collector.live.models import ModelFigures
 from signalbox.collector.live.publish import Elsewhere, States
+from signalbox.decide.worth import PRIOR_OUTPUT_TOKENS
 from signalbox.policy.schema import Policy
 from signalbox.telemetry import AttemptOutcome
 from signalbox.world import ModelState
@@ -190,12 +191,12 @@ def test_expected_lengths_go_from_the_prior_to_the_mean(bench: Bench) -> None:
     lengths = bench.collector.picture.lengths
     for samples in range(1, 4):
         answered(bench, usage=(11, 1500))
-        expected = (samples * 1500 + PRIOR_SAMPLES * PRIOR_TOKENS) / (samples + PRIOR_SAMPLES)
+        expected = (samples * 1500 + PRIOR_SAMPLES * PRIOR_OUTPUT_TOKENS) / (samples + PRIOR_SAMPLES)
         table = lengths.table(bench.now_seconds)
         assert table == {"bug-fixing": {"gpt-large": pytest.approx(expected)}}
     bench.now_seconds += 3600  # half of them are left
     assert lengths.table(bench.now_seconds)["bug-fixing"]["gpt-large"] == pytest.approx(
-        (1.5 * 1500 + PRIOR_SAMPLES * PRIOR_TOKENS) / (1.5 + PRIOR_SAMPLES)
+        (1.5 * 1500 + PRIOR_SAMPLES * PRIOR_OUTPUT_TOKENS) / (1.5 + PRIOR_SAMPLES)
     )
     bench.now_seconds += 3600 * 20
     assert lengths.table(bench.now_seconds) == {}

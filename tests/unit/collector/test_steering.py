@@ -169,3 +169,15 @@ def test_before_there_is_a_policy_entries_are_only_counted(tmp_path: Path) -> No
     bench.requests(request_entry(metadata=decision()), running_entry(decision()))
     collector.tick()
     assert bench.series("signalbox_circuit_transitions_total") == {}
+
+
+def test_what_a_provider_will_still_take_is_shown_for_a_minute(world: World) -> None:
+    left = {"x-ratelimit-remaining-requests": "59", "x-ratelimit-remaining-tokens": "0"}
+    world.attempts(attempt_entry("cloud", headers=left))
+    world.requests(request_entry(metadata=decision(chain=[("cloud", "gpt-large", "g")])))
+    world.later(1.0)
+    by_unit = {dict(labels)["unit"]: value for labels, value in world.series("signalbox_allowance_remaining").items()}
+    assert by_unit == {"requests": 59}  # a series of 0 is left out here
+    assert world.value("signalbox_allowance_remaining", provider="cloud", model="gpt-large", unit="tokens") == 0
+    world.later(61.0)
+    assert world.value("signalbox_allowance_remaining", provider="cloud", model="gpt-large", unit="tokens") is None

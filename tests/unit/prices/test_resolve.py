@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from signalbox.prices.catalogue import look_up
-from signalbox.prices.resolve import fingerprint, resolve
+from signalbox.prices.resolve import resolve
 from signalbox.types import Price
 
 from .policies import policy
@@ -82,12 +82,6 @@ def test_nonsense_in_the_catalogue_is_an_unknown_price(input_mtok, output_mtok):
         assert look_up("odd", "https://api.odd.example/v1", "odd", NOON) is None
     finally:
         data_snapshot.set_custom_snapshot(None)
-
-
-def test_the_fingerprint_changes_with_any_price_and_not_with_the_order():
-    prices = {"a": Price(1, 2), "b": Price(3, 4, 0.3)}
-    assert fingerprint(prices) == fingerprint(dict(reversed(prices.items())))
-    assert len({fingerprint(prices), fingerprint({"a": Price(1, 2)}), fingerprint(prices | {"b": Price(3, 4)})}) == 3
 
 
 def test_a_policy_that_gives_every_price_never_loads_the_catalogue():

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from signalbox.collector.live.decay import DecayedSum
 from signalbox.collector.live.models import is_success
 from signalbox.collector.records import RequestRecord
+from signalbox.decide.worth import PRIOR_OUTPUT_TOKENS
 
 HALF_LIFE_SECONDS = 3600.0  # tasks and tokenizers change slowly; load does not come into it
-PRIOR_TOKENS = 300.0
 PRIOR_SAMPLES = 5.0  # the prior counts as much as this many answers
 REFRESH_SECONDS = 30.0
 LEAST_SCALE, MOST_SCALE = 0.25, 4.0
@@ -33,7 +33,7 @@ class _Mean:
 class OutputLengths:
     """Expected answer length by route and model: the mean, drawn to a prior while samples are few.
 
-    (samples * mean + PRIOR_SAMPLES * PRIOR_TOKENS) / (samples + PRIOR_SAMPLES), samples and mean decayed.
+    (samples * mean + PRIOR_SAMPLES * PRIOR_OUTPUT_TOKENS) / (samples + PRIOR_SAMPLES), samples and mean decayed.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class OutputLengths:
 
 def _blend(mean: _Mean, now_seconds: float) -> float:
     total, samples = mean.total.at(now_seconds), mean.samples.at(now_seconds)
-    return (total + PRIOR_SAMPLES * PRIOR_TOKENS) / (samples + PRIOR_SAMPLES)
+    return (total + PRIOR_SAMPLES * PRIOR_OUTPUT_TOKENS) / (samples + PRIOR_SAMPLES)
 
 
 class TokenScales:

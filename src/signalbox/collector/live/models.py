@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from signalbox.collector.join import Attempt, Exchange
+from signalbox.collector.live.circuit import FAILURES as FAULTS
 from signalbox.collector.live.decay import DecayedSum
 from signalbox.collector.live.in_flight import InFlight
 from signalbox.collector.live.quantiles import DecayedQuantiles
@@ -19,16 +20,7 @@ from signalbox.collector.records import AttemptId, AttemptRecord, RequestRecord
 from signalbox.policy.schema import Policy
 from signalbox.telemetry import AttemptOutcome
 
-FAILURES = frozenset(
-    {
-        AttemptOutcome.RATE_LIMITED,
-        AttemptOutcome.SERVER_ERROR,
-        AttemptOutcome.TIMEOUT,
-        AttemptOutcome.REFUSED,
-        AttemptOutcome.RESET,
-        AttemptOutcome.CUT,
-    }
-)
+FAILURES = FAULTS | {AttemptOutcome.RATE_LIMITED}
 """What counts against a model. A client's own mistake, a client that left and what Envoy stopped do not."""
 
 VIA_UPSTREAM = "via_upstream"
@@ -44,6 +36,12 @@ class Allowance:
     remaining_tokens: int | None = None
     retry_at_seconds: float | None = None
     told_seconds: float = 0.0
+
+    def remaining(self, now_seconds: float) -> tuple[int | None, int | None]:
+        """Return requests and tokens left, as far as the provider said within the last minute."""
+        if now_seconds - self.told_seconds > _ALLOWANCE_SECONDS:
+            return None, None
+        return self.remaining_requests, self.remaining_tokens
 
 
 class ModelFigures:

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from signalbox.collector.join import Exchange
 from signalbox.collector.live.leaders import Leaders
-from signalbox.collector.live.lengths import PRIOR_TOKENS, OutputLengths, TokenScales
+from signalbox.collector.live.lengths import OutputLengths, TokenScales
 from signalbox.collector.live.models import LiveModels
 from signalbox.collector.live.publish import Elsewhere, Publisher, States
 from signalbox.collector.names import Names
 from signalbox.collector.records import AttemptId, AttemptRecord, ExchangeKey, RequestRecord
+from signalbox.decide.worth import PRIOR_OUTPUT_TOKENS
 from signalbox.policy.schema import Policy
 from signalbox.record import Target
 from signalbox.types import Price
@@ -27,7 +28,7 @@ class Picture:
         self.models = LiveModels()
         self.lengths = OutputLengths()
         self.scales = TokenScales()
-        self.leaders = Leaders(PRIOR_TOKENS)
+        self.leaders = Leaders(PRIOR_OUTPUT_TOKENS)
         self._states = States()
 
     def apply_policy(self, policy: Policy, now_seconds: float) -> None:

@@ -8,6 +8,7 @@ child -> supervisor   {"type": "ready", ...}                         serving
                       {"type": "policy", "sha256"}                   that policy is in use
                       {"type": "policy_failed", "sha256", "error"}   it is not; the old one stays
                       {"type": "store_failed", "error"}              it goes on without the policy's store
+                      {"type": "label", "label"}                     what a shadow engine said; goes on to the collector
                       {"type": "fatal", "error"}                     it cannot start at all
 
 The child holds one end as an inherited descriptor. End of file means that the supervisor is gone:
@@ -19,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -40,14 +42,15 @@ class ChildEnd:
         self._socket = socket.socket(fileno=descriptor)
         os.set_inheritable(descriptor, False)
         self._lines = self._socket.makefile("rb")
+        self._sending = threading.Lock()
 
     def close(self) -> None:
         self._lines.close()
         self._socket.close()
 
     def send(self, message: Message) -> None:
-        """Send one message; a supervisor that is gone is noticed by `messages`, not here."""
-        with suppress(BrokenPipeError, ConnectionResetError):
+        """Send one message, from any thread; a supervisor that is gone is noticed by `messages`, not here."""
+        with self._sending, suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(encode(message))
 
     def messages(self) -> Iterator[Message]:

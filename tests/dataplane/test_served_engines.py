@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from string import Template
 from typing import Any
 
 import pytest
 import yaml
 
+from signalbox.collector.journal.read import JournalReader
+from signalbox.errors import SetupError
+from signalbox.label import Label
 from tests.unit.engines.scripted_server import Server, respond, serving
 
 from .stack import POLICY, Stack, running_stack, wait_until
@@ -52,7 +56,13 @@ def policy(url: str) -> Template:
     return Template(yaml.safe_dump(document, sort_keys=False))
 
 
-def with_engines(document: dict[str, Any], port: int) -> None:
+def with_engines(document: dict[str, Any], port: int, journal: Path) -> None:
+    document["journal"] = {"directory": str(journal)}
+    document["routers"]["shadowed"] = {
+        "tasks": TASKS,
+        "default_task": "simple",
+        "shadow_engine": {"name": "arch", "share": 1, "per_day": 1_000_000},
+    }
     through_envoy = {"endpoint": f"http://127.0.0.1:{port}/v1", "deadline_ms": 5000, "location": "local"}
     document["engines"] = {
         "arch": {"kind": "preference", "model": "arch-router", **through_envoy},
@@ -74,7 +84,7 @@ def with_engines(document: dict[str, Any], port: int) -> None:
 def judged() -> Iterator[tuple[Stack, Server]]:
     with serving(answer) as server, running_stack(policy(server.url), workers=1) as stack:
         before = stack.policy_in_use()
-        stack.edit_policy(lambda document: with_engines(document, stack.port))
+        stack.edit_policy(lambda document: with_engines(document, stack.port, stack.directory / "journal"))
         wait_until(lambda: stack.policy_in_use() != before, "the policy with engines serves")
         yield stack, server
 
@@ -118,3 +128,27 @@ def test_a_server_that_is_not_there_costs_the_choice_and_nothing_else(judged: tu
     assert found.status_code == 200, found.text
     assert found.headers["x-model-router-selected-route"] == "simple"
     assert found.headers["x-signalbox-reason"] == "engine_failed"
+
+
+def labels(stack: Stack) -> list[Label]:
+    try:
+        return [entry for entry in JournalReader(stack.directory / "journal") if isinstance(entry, Label)]
+    except SetupError:  # nothing was written yet
+        return []
+
+
+def test_a_shadow_engine_says_afterwards_what_it_would_have_done_and_the_journal_has_it(
+    judged: tuple[Stack, Server],
+) -> None:
+    stack, server = judged
+    server.requests.clear()
+    found = stack.chat("router:shadowed", "a riddle in the shadow")
+    assert found.headers["x-model-router-selected-route"] == "simple"
+    assert found.headers["x-signalbox-reason"] == "default"
+    wait_until(lambda: labels(stack), "the label is in the journal")
+    [label] = labels(stack)
+    assert (label.id, label.router, label.engine) == (found.headers["x-signalbox-decision"], "shadowed", "arch")
+    assert (label.outcome, label.task) == ("result", "hard")
+    assert len(server.requests) == 1
+    journal = b"".join(path.read_bytes() for path in (stack.directory / "journal").glob("*.jsonl"))
+    assert b"riddle" not in journal

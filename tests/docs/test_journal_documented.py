@@ -10,6 +10,7 @@ import pytest
 
 from signalbox.collector.journal.entry import VERSION, FeedbackEntry, RequestEntry
 from signalbox.features.journal import FIELDS, MODALITIES
+from signalbox.label import Label
 
 TEXT = (Path(__file__).parents[2] / "docs" / "journal.md").read_text()
 
@@ -25,7 +26,12 @@ def members(title: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("title", "entry"), [('### `"kind": "request"`', RequestEntry), ('### `"kind": "feedback"`', FeedbackEntry)]
+    ("title", "entry"),
+    [
+        ('### `"kind": "request"`', RequestEntry),
+        ('### `"kind": "feedback"`', FeedbackEntry),
+        ('### `"kind": "label"`', Label),
+    ],
 )
 def test_every_member_of_a_line_is_documented_in_order(title: str, entry: type[msgspec.Struct]) -> None:
     assert [name for name, _ in members(title)] == [field.encode_name for field in msgspec.structs.fields(entry)]
@@ -35,7 +41,9 @@ UNITS = {"seconds": "seconds", "ms": "milliseconds", "us": "microseconds", "usd"
 
 
 def test_a_name_that_ends_in_a_unit_has_that_unit() -> None:
-    for name, unit in members('### `"kind": "request"`') + members('### `"kind": "feedback"`'):
+    for name, unit in (
+        members('### `"kind": "request"`') + members('### `"kind": "feedback"`') + members('### `"kind": "label"`')
+    ):
         expected = UNITS.get(name.rpartition("_")[2])
         assert expected is None or unit.startswith(expected), name
 
@@ -48,4 +56,4 @@ def test_the_columns_of_the_features_are_listed_in_order() -> None:
 
 
 def test_the_version_is_the_one_that_is_written() -> None:
-    assert TEXT.count(f"version, {VERSION} |") == 2
+    assert TEXT.count(f"version, {VERSION} |") == 3

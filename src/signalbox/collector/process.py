@@ -20,6 +20,8 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from signalbox.collector.api import start_api
 from signalbox.collector.live.publish import Publisher
 from signalbox.collector.log import LogWriter
@@ -30,6 +32,7 @@ from signalbox.collector.sources.telling import Teller
 from signalbox.collector.state import Collector
 from signalbox.control import MAX_LINE_BYTES, Message, encode
 from signalbox.errors import PolicyError, SetupError
+from signalbox.label import Label
 from signalbox.policy.load import load_text
 from signalbox.prices.resolve import from_message
 
@@ -115,6 +118,10 @@ def apply(message: Message, collector: Collector) -> Message | None:
     """Apply one message of the supervisor. Returns what to answer, if anything."""
     if message["type"] == "status":
         collector.apply_status(message)
+        return None
+    if message["type"] == "label":
+        with suppress(msgspec.ValidationError):  # from another release, during an upgrade
+            collector.journal.label(msgspec.convert(message["label"], Label))
         return None
     if message["type"] != "policy":
         return None  # from a newer supervisor, during an upgrade

@@ -73,6 +73,7 @@ class CompiledRouter:
     rollout: CompiledRollout | None = None
     shadow: str | None = None
     judge: CompiledJudge | None = None
+    labeller: CompiledJudge | None = None  # of its shadow engine, which has no say
     engines: tuple[str, ...] = ()  # that its rules, itself and the routers for its goals may ask
     routes: tuple[Route, ...] = ()
     members: tuple[Candidate, ...] = ()  # models of its pools, and its own fallbacks
@@ -256,7 +257,8 @@ def compile_router(
         limits=compile_limits(f"router/{name}", router.budget),
         rollout=compile_rollout(name, rollout, otherwise),
         shadow=router.shadow,
-        judge=compile_judge(name, router, policy.engines, tasks),
+        judge=compile_judge(name, router.judge, policy.engines, tasks),
+        labeller=compile_judge(name, router.labeller, policy.engines, tasks),
         engines=tuple(
             dict.fromkeys([*router.engines, *(name for other in leads_to.values() for name in other.engines)])
         ),

@@ -9,8 +9,7 @@ from signalbox.decide.filters import FILTERS, Demands
 from signalbox.decide.pools import Pool
 from signalbox.decide.trace import Trace
 from signalbox.engines.base import STRONG
-from signalbox.policy.engines import Engine
-from signalbox.policy.schema import Router
+from signalbox.policy.engines import Engine, Judge
 from signalbox.types import Answer, Case, EngineOutcome, Judgement, Privacy, Reason
 from signalbox.world import UNKNOWN_MODEL, CircuitState
 
@@ -129,10 +128,9 @@ class CompiledJudge:
 
 
 def compile_judge(
-    name: str, router: Router, engines: Mapping[str, Engine], tasks: Mapping[str, Pool]
+    name: str, judge: Judge | None, engines: Mapping[str, Engine], tasks: Mapping[str, Pool]
 ) -> CompiledJudge | None:
-    """Return what a router makes of its engine; None if it has none."""
-    judge = router.judge
+    """Return what a router makes of an engine; None if it has none. name: of the router. tasks: its pools, by name."""
     if judge is None:
         return None
     return CompiledJudge(

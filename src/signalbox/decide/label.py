@@ -93,7 +93,7 @@ def label_file(
     most: int | None = None,
     said: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Ask the engine of a router about each request of `file`, and add its labels to `out`.
+    """Ask the shadow engine of a router, or else its engine, about each request of `file`; add its labels to `out`.
 
     file: one JSON object a line: a request's body, or {"body", "id", "endpoint", "headers"} of which the last three may
     be left out. deadline_seconds: for each request, in place of the policy's. most: requests to ask about now; those
@@ -105,20 +105,21 @@ def label_file(
         raise SetupError(f"unknown endpoint {endpoint!r}; expected one of {', '.join(Endpoint)}")
     loaded = load_policy(policy).policy
     compiled = Pipeline.compile(loaded).resolver.routers.get(router)
-    if compiled is None or compiled.judge is None:
+    judge = None if compiled is None else compiled.labeller or compiled.judge
+    if compiled is None or judge is None:
         raise SetupError(
             f"{policy}: router {router!r} {'is not there' if compiled is None else 'has no engine'}\n"
             f"  expected: one of {', '.join(_with_engines(loaded)) or 'none has an engine'}\n"
             "  fix: name one of them, or give this one an `engine`"
         )
-    name = compiled.judge.engine
+    name = judge.engine
     known = _known(out, router, name)
     engines = open_engines(loaded, only=[name], strict=True)
     assert engines is not None  # the router asks one
     at_once = loaded.engines[name].max_concurrent or len(os.sched_getaffinity(0))
     with _read(file) as lines:
         tally = Tally(lines=sum(1 for _ in lines), known=len(known))
-    asker = _Asker(compiled, compiled.judge, engines, deadline_seconds)
+    asker = _Asker(compiled, judge, engines, deadline_seconds)
     try:
         with _read(file) as lines, out.open("ab") as labels:
             under_way: deque[Asked] = deque()
@@ -256,4 +257,4 @@ def _number(line: bytes, out: Path, router: str, engine: str) -> Iterator[int]:
 
 
 def _with_engines(policy: Policy) -> list[str]:
-    return [name for name, router in policy.routers.items() if router.judge is not None]
+    return [name for name, router in policy.routers.items() if router.labeller or router.judge]

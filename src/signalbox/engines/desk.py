@@ -99,6 +99,11 @@ class Desk:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a question would be taken up at once."""
+        return self._open < len(self._threads)
+
     def ask(self, question: Question) -> Ticket:
         """Return a ticket for the question; its deadline is the question's."""
         ticket = Ticket(time.monotonic(), question.deadline)

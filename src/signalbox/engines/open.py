@@ -95,6 +95,10 @@ class Engines:
         """Return a ticket for the question, at once."""
         return self._desks[name].ask(question)
 
+    def is_free(self, name: str) -> bool:
+        """Whether a thread of an engine has nothing to do."""
+        return self._desks[name].is_free
+
     def close(self) -> None:
         """Answer what was asked, then let the models go that were not handed on. Returns at once."""
         for name, desk in self._desks.items():
@@ -121,7 +125,9 @@ def open_engines(
     RouterError or SetupError. only: names of the engines that are wanted.
     """
     judges = {name: judge for name, router in policy.routers.items() if (judge := router.judge) is not None}
+    shadows = {name: shadow.name for name, router in policy.routers.items() if (shadow := router.shadow_engine)}
     wanted = dict.fromkeys(name for router in policy.routers.values() for name in router.engines)
+    wanted |= dict.fromkeys(shadows.values())
     if not wanted:
         return None
     desks, notices, makings = {}, [], {}
@@ -132,6 +138,7 @@ def open_engines(
         section = policy.engines[name]
         asking = [router for router, judge in judges.items() if judge.name == name]
         tiers = any(judges[router].has_tiers for router in asking)
+        asking += [router for router, shadow in shadows.items() if shadow == name and router not in asking]
         routes = [routes_of(policy.routers[router]) for router in asking]
         made = Made(section, tiers, tuple(routes), _manifests(section), cores)
         kept = None if before is None else before.hand_on(name, made)

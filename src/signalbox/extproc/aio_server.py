@@ -113,6 +113,8 @@ class AioServer:
                 reply = reply.waiting.finish()
             conversation = reply.conversation
             await context.write(reply.message)
+            if reply.after is not None:
+                reply.after()
             if conversation is None:
                 return
 

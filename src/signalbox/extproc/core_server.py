@@ -234,6 +234,8 @@ class CoreServer:
             self._end(rpc, cygrpc.StatusCode.ok, b"", reply.message)
         else:
             self._converse(rpc, reply.message)
+        if reply.after is not None:
+            reply.after()
 
     def _wake(self, rpc: _Rpc) -> None:
         """Have the loop resume a call. Called from an engine's thread."""

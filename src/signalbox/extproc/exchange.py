@@ -28,6 +28,7 @@ from signalbox.extproc import mutate
 from signalbox.extproc.edge import Begun, Edge
 from signalbox.extproc.faults import FaultLog
 from signalbox.extproc.parse import EnvoyMessage, Facts, Phase, find_endpoint, parse_request, read_message
+from signalbox.extproc.shadow import After, Shadows
 from signalbox.features.extract import extract
 from signalbox.types import Case, Decision, Edit, Endpoint, Refusal, Signals
 
@@ -53,6 +54,7 @@ class Serving:
     edge: Edge
     journal: bool = False  # tell the collector the features too
     engines: Engines | None = None  # that the policy's routers ask
+    shadows: Shadows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,13 @@ class Reply(NamedTuple):
     """Bytes of a ProcessingResponse. `conversation` goes with the RPC's next message; None ends the RPC.
 
     waiting: there are no bytes yet; they are the message of `waiting.finish()`.
+    after: to be called once they were sent.
     """
 
     message: bytes
     conversation: Conversation | None = None
     waiting: Waiting | None = None
+    after: After | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,11 @@ class Exchange:
         """Of the policy in use, for the next one to go on with."""
         return None if self._serving is None else self._serving.engines
 
+    @property
+    def shadows(self) -> Shadows | None:
+        """Of the policy in use, likewise."""
+        return None if self._serving is None else self._serving.shadows
+
     def use(
         self,
         pipeline: Pipeline,
@@ -135,19 +144,21 @@ class Exchange:
         edge: Edge | None = None,
         journal: bool = False,
         engines: Engines | None = None,
+        shadows: Shadows | None = None,
     ) -> None:
         """Decide with another policy from the next RPC on; RPCs under way keep theirs.
 
         sha256: hash of the policy's bytes, hex. stream_usage: the policy's `gateway.stream_usage`.
         edge: the world and the store; without one, decisions know neither. journal: the policy has one.
         engines: of the policy, opened; those of the one before are closed once what they were asked is answered.
+        shadows: of the policy; they ask some of those engines.
         """
         self._faults.forget()
         before = self._serving
         edge = edge or Edge()
         if engines is not None:
             engines.cuts.use(edge.store)
-        self._serving = Serving(pipeline, sha256[:POLICY_DIGITS], stream_usage, edge, journal, engines)
+        self._serving = Serving(pipeline, sha256[:POLICY_DIGITS], stream_usage, edge, journal, engines, shadows)
         if before is not None and before.engines is not None and before.engines is not engines:
             before.engines.close()
 
@@ -187,7 +198,7 @@ class Exchange:
                 all_done = all(ticket.done for ticket in tickets)
                 return waiting.finish() if all_done else Reply(b"", None, waiting)
             decision, case = serving.edge.settle(serving.pipeline, begun)
-            return Reply(_reply(serving, decision, case, started_ns, by_headers=by_headers))
+            return _decided(serving, decision, case, started_ns, by_headers=by_headers)
         except RequestError as problem:
             refusal = problem
         except Exception as problem:  # noqa: BLE001  anything uncaught would be silence, which Envoy lets through
@@ -214,7 +225,7 @@ class Exchange:
             judged = decision.judged
             if engines is not None and judged is not None and judged.threshold is not None:
                 engines.cuts.saw(decision.goal or decision.router, judged.score or 0.0)
-            return Reply(_reply(serving, decision, case, started_ns, by_headers=waiting.by_headers))
+            return _decided(serving, decision, case, started_ns, by_headers=waiting.by_headers)
         except RequestError as problem:
             refusal = problem
         except Exception as problem:  # noqa: BLE001  as above
@@ -241,6 +252,11 @@ def _ask(engines: Engines, asks: Asks, case: Case) -> tuple[Ticket, ...]:
 def _cuts(engines: Engines, asks: Asks) -> dict[str, float]:
     found = {router: engines.cuts.cut(router, share) for router, share in asks.shares}
     return {router: cut for router, cut in found.items() if cut is not None}
+
+
+def _decided(serving: Serving, decision: Decision, case: Case, started_ns: int, *, by_headers: bool) -> Reply:
+    message = _reply(serving, decision, case, started_ns, by_headers=by_headers)
+    return Reply(message, after=None if serving.shadows is None else serving.shadows.after(decision, case))
 
 
 def _reply(serving: Serving, decision: Decision, case: Case, started_ns: int, *, by_headers: bool) -> bytes:

@@ -171,6 +171,16 @@ class Engine(Section):
         return self
 
 
+class ShadowEngine(Section):
+    """An engine that judges some of a router's requests after they were answered for; its labels go to the journal."""
+
+    name: Name = Field(description="Name of an entry of `engines`; it chooses among the router's tasks.")
+    share: Share = Field(default=0.01, description="Share of the router's requests it may be asked about.")
+    per_day: int = Field(
+        ge=1, le=10_000_000, description="Requests it is asked about in a day at most, in all workers, spread evenly."
+    )
+
+
 class EngineSays(Section):
     """A condition on what an engine makes of the request: a label that is probable enough."""
 

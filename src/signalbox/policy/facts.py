@@ -220,7 +220,10 @@ def _engine_problems(readable: _Readable) -> Iterator[Problem]:
     asked: set[str] = set()
     for name, router in readable.routers.items():
         asked.update(router.engines)
+        yield from _shadow_problems(readable, name, router)
         yield from _condition_problems(readable, name, router)
+        if router.shadow_engine is not None:
+            asked.add(router.shadow_engine.name)
         judge = router.judge
         engine = None if judge is None else readable.engines.get(judge.name)
         if judge is None or engine is None:
@@ -271,6 +274,21 @@ def _goal_problems(readable: _Readable) -> Iterator[Problem]:
                 found = f"router {quoted(other)} comes after this one and asks the same engine, about other tasks"
                 fix = "give one of the two an engine of its own; both may name the same server or bundle"
                 yield readable.document.problem(loc, found, "an engine for each", fix)
+
+
+def _shadow_problems(readable: _Readable, name: str, router: Router) -> Iterator[Problem]:
+    if router.shadow_engine is None:
+        return
+    loc: Loc = ("routers", name, "shadow_engine")
+    engine = readable.engines.get(router.shadow_engine.name)
+    if engine is not None and engine.kind == "matrix_factorization":
+        found = "an engine of kind matrix_factorization tells two tiers apart and chooses no task"
+        yield readable.document.problem((*loc, "name"), found, "an engine that chooses among tasks")
+    if not router.tasks:
+        yield readable.document.problem(loc, "the router has no tasks to choose from", "`tasks`", "name some")
+    if "journal" not in readable.document.data:
+        found = "what it says goes to the journal, and there is none"
+        yield readable.warn(loc, found, "a `journal`", "name a directory under `journal`, or remove this")
 
 
 def _condition_problems(readable: _Readable, name: str, router: Router) -> Iterator[Problem]:

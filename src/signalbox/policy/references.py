@@ -170,6 +170,7 @@ def _uses(data: Mapping[str, Any]) -> Iterator[_Use]:
 def _judge(router: Mapping[str, Any], loc: Loc, name: str) -> Iterator[_Use]:
     """What a router says of its engine: a name, or a mapping that names tasks too."""
     yield from _one(router, "engine", loc, ("engine",))
+    yield from _one(mapping(router.get("shadow_engine")), "name", (*loc, "shadow_engine"), ("engine",))
     judge, loc = mapping(router.get("engine")), (*loc, "engine")
     yield from _one(judge, "name", loc, ("engine",))
     for key in ("strong", "weak", "otherwise"):

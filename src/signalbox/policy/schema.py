@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from signalbox.policy.base import HeaderName, HeaderValue, Name, ProviderName, Section
 from signalbox.policy.conditions import When
-from signalbox.policy.engines import Engine, Judge
+from signalbox.policy.engines import Engine, Judge, ShadowEngine
 from signalbox.policy.goals import Goals
 from signalbox.policy.world import (
     Affinity,
@@ -299,6 +299,10 @@ class Router(Section):
         default=None, description="Router that decides each request as well, to be compared; nothing follows from it."
     )
 
+    shadow_engine: ShadowEngine | None = Field(
+        default=None, description="Engine that judges a sample of its requests off the path, for the journal."
+    )
+
     @model_validator(mode="after")
     def _has_models(self) -> Router:
         if self.goals is not None:
@@ -319,6 +323,11 @@ class Router(Section):
         """Engines it asks, each once: for its rules, then for itself."""
         ruled = [rule.when.engine.name for rule in self.rules if rule.when.engine is not None]
         return tuple(dict.fromkeys([*ruled, *([] if self.judge is None else [self.judge.name])]))
+
+    @property
+    def labeller(self) -> Judge | None:
+        """Its shadow engine, if it has one, as something whose labels are the names of tasks."""
+        return None if self.shadow_engine is None else Judge(name=self.shadow_engine.name)
 
     @cached_property
     def judge(self) -> Judge | None:

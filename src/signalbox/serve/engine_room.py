@@ -17,9 +17,13 @@ SWITCH_SECONDS = 0.001
 
 
 class EngineRoom:
-    """Opens the engines of each policy a worker gets. cores: this worker's share; 0 for all there are."""
+    """Opens the engines of each policy a worker gets.
 
-    def __init__(self, run_dir: Path, cores: int) -> None:
+    cores: this worker's share; 0 for all there are. workers: how many there are, which share what a policy grants.
+    """
+
+    def __init__(self, run_dir: Path, cores: int, workers: int = 1) -> None:
+        self.workers = workers
         self._prepared = run_dir / PREPARED
         self._cores = cores or len(os.sched_getaffinity(0))
 
@@ -28,7 +32,7 @@ class EngineRoom:
 
         before: of the policy before. What cannot be opened is said on stderr, and fails whenever it is asked.
         """
-        if not any(router.engines for router in policy.routers.values()):
+        if not any(router.engines or router.shadow_engine for router in policy.routers.values()):
             return None
         # Here, because most workers have none, and need not hold what engines are made of.
         from signalbox.engines.log import EngineLog

@@ -163,11 +163,13 @@ class Supervisor:
 
     def _worker(self, number: int) -> Child:
         socket, run_dir = str(self._layout.worker_socket(number)), str(self._options.run_dir)
-        cores = max(1, -(-len(os.sched_getaffinity(0)) // self._options.workers))
+        workers = self._options.workers
+        cores = max(1, -(-len(os.sched_getaffinity(0)) // workers))
+        machine = ["--cores", str(cores), "--workers", str(workers)]
         return Child(
             f"worker-{number}",
             "signalbox.serve.worker",
-            ["--socket", socket, "--run-dir", run_dir, "--server", self._options.server, "--cores", str(cores)],
+            ["--socket", socket, "--run-dir", run_dir, "--server", self._options.server, *machine],
             greeting=lambda: [self._active.message],
             heard=self._heard,
         )
@@ -178,6 +180,8 @@ class Supervisor:
             self._changed.set()
         elif message["type"] == "policy_failed":
             log.error("child refused a policy", extra={"facts": {"child": child.name, "problem": message["error"]}})
+        elif message["type"] == "label":
+            self._collector.send(message)
         elif message["type"] == "store_failed":
             log.error("child has no store", extra={"facts": {"child": child.name, "problem": message["error"]}})
         elif message["type"] == "ready":

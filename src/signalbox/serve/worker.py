@@ -17,11 +17,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from signalbox.control import ChildEnd, Message
 from signalbox.decide.pipeline import Pipeline
 from signalbox.errors import SignalboxError
 from signalbox.extproc.exchange import Exchange
 from signalbox.extproc.server import EdgeServer, make_server
+from signalbox.extproc.shadow import compile_shadows
 from signalbox.policy.load import load_text
 from signalbox.policy.schema import MAX_BODY_BYTES_LIMIT
 from signalbox.prices.resolve import from_message
@@ -51,13 +54,22 @@ def use_policy(
         loaded = load_text(message["text"].encode(), message["file"])
         policy = loaded.policy
         pipeline = Pipeline.compile(policy, from_message(message["prices"]))
+        engines = None if room is None else room.open(policy, exchange.engines)
         exchange.use(
             pipeline,
             message["sha256"],
             stream_usage=policy.gateway.stream_usage,
             edge=surroundings.edge(policy.state if pipeline.needs_store else None),
             journal=policy.journal is not None,
-            engines=None if room is None else room.open(policy, exchange.engines),
+            engines=engines,
+            shadows=compile_shadows(
+                policy,
+                pipeline,
+                engines,
+                lambda label: control.send({"type": "label", "label": msgspec.to_builtins(label)}),
+                workers=1 if room is None else room.workers,
+                before=exchange.shadows,
+            ),
         )
     except SignalboxError as problem:
         control.send({"type": "policy_failed", "sha256": message["sha256"], "error": str(problem)})
@@ -88,6 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--control-fd", required=True, type=int, metavar="N")
     parser.add_argument("--server", choices=("core", "aio"), default="core")
     parser.add_argument("--cores", type=int, default=0, metavar="N", help="its share of the machine, for engines")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many there are")
     options = parser.parse_args(arguments)
 
     control = ChildEnd(options.control_fd)
@@ -100,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.run_dir, failed=lambda problem: control.send({"type": "store_failed", "error": problem})
     )
     surroundings.start()
-    room = EngineRoom(options.run_dir, options.cores)
+    room = EngineRoom(options.run_dir, options.cores, options.workers)
     use_policy(exchange, first, control, surroundings, room)
     server = make_server(options.server, exchange, max_message_bytes=MAX_MESSAGE_BYTES)
     # Ctrl-C in a terminal reaches the whole process group; the supervisor alone decides what happens then.

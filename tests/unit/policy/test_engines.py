@@ -138,3 +138,43 @@ def test_an_engine_that_consults_models_needs_tasks_named_after_them_and_never_h
     assert [problem.path for problem in problems] == [f"routers.everyday.tasks[{index}].name" for index in (0, 1)]
     assert "consults models by the names of tasks" in problems[0].found
     assert Engine.model_validate(consulting).leaves_the_site
+
+
+ARCH = {"kind": "preference", "endpoint": "http://arch.test/v1", "model": "arch"}
+JOURNAL = {"directory": "/var/lib/signalbox/journal"}
+
+
+def with_shadow(engine: dict[str, Any] = ARCH, shadow: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    document = VALID | {"engines": {"judge": engine}, "journal": JOURNAL} | more
+    section = {"name": "judge", "per_day": 100} | (shadow or {})
+    document["routers"] = VALID["routers"] | {"everyday": VALID["routers"]["everyday"] | {"shadow_engine": section}}
+    return document
+
+
+def test_a_shadow_engine_is_opened_and_has_no_part_in_what_envoy_waits_for() -> None:
+    loaded = load(with_shadow())
+    assert not loaded.warnings
+    router = loaded.policy.routers["everyday"]
+    assert (router.engines, router.judge) == ((), None)
+    assert router.labeller is not None
+    assert router.labeller.name == "judge"
+
+
+def test_a_shadow_engine_that_is_not_there_is_an_error() -> None:
+    problem = only_error(with_shadow(shadow={"name": "jugde"}))
+    assert problem.path == "routers.everyday.shadow_engine.name"
+    assert problem.fix.startswith("did you mean")
+
+
+def test_a_shadow_engine_chooses_among_tasks_that_there_are() -> None:
+    mf = {"kind": "matrix_factorization", "bundle": "/m", "embedding": {"bundle": "/e"}}
+    assert "chooses no task" in only_error(with_shadow(mf)).found
+    document = with_shadow()
+    document["routers"] = {"everyday": {"models": ["mini", "small"], "shadow_engine": {"name": "judge", "per_day": 1}}}
+    assert "no tasks" in only_error(document).found
+
+
+def test_labels_without_a_journal_are_warned_of() -> None:
+    document = with_shadow()
+    del document["journal"]
+    assert "goes to the journal" in only_warning(document).found

@@ -1,4 +1,4 @@
-"""The lines of a journal: one JSON object for each request, one for each mark that feedback gave.
+"""The lines of a journal: one JSON object for each request, mark of feedback, and label of a shadow engine.
 
 docs/journal.md specifies every member. Members without a value are left out of a line. A journal is read by
 releases that did not write it: members may be added, and features at their end, under the same VERSION; whatever
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 
 import msgspec
+
+from signalbox.label import Label
 
 VERSION = 1
 
@@ -94,7 +96,7 @@ class FeedbackEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, t
     label: str = ""
 
 
-Entry = RequestEntry | FeedbackEntry
+Entry = RequestEntry | FeedbackEntry | Label
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)

@@ -11,6 +11,7 @@ from signalbox.collector.journal.recorder import request_entry
 from signalbox.collector.journal.writer import JournalWriter
 from signalbox.collector.names import Names, close
 from signalbox.collector.records import RequestRecord
+from signalbox.label import Label
 from signalbox.policy.schema import Policy
 from signalbox.record import Record
 from signalbox.types import Price
@@ -48,6 +49,11 @@ class Journal:
             served = request.served.model if request.served is not None else None
             price = prices.get(served) if served is not None else None
             self.writer.write(encode(request_entry(record, exchange, request, names, price, self._wall())))
+
+    def label(self, label: Label) -> None:
+        """Take what a shadow engine said."""
+        if self.writer.is_on:
+            self.writer.write(encode(label))
 
     def mark(self, decision_id: str, score: float | None, label: str) -> bool:
         """Take a mark. Returns whether its decision is known."""

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from signalbox.types import Spent
+
 
 class Target(NamedTuple):
     """A model at a provider, by the policy's names. `model` None: nobody says."""
@@ -34,6 +36,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     and the threshold that was held against.
     store: what was wrong with the store, if it was asked in vain. world: generation of the snapshot.
     features: what the journal keeps of the request, in the order of `features.journal.FIELDS`.
+    spent_on_answer: tokens by model, where the engine answered the request itself; the chain was not asked then.
     """
 
     id: str
@@ -70,6 +73,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     world: int = 0
     features: tuple[float, ...] = ()
     goal: str = ""
+    spent_on_answer: tuple[Spent, ...] = ()
 
     @property
     def prompt_tokens(self) -> int | None:

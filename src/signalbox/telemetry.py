@@ -220,6 +220,13 @@ ENGINE_SECONDS = Metric(
     ENGINE_BUCKETS,
 )
 
+ANSWER_TOKENS = Metric(
+    "counter",
+    "signalbox_answer_tokens_total",
+    "Tokens that went into engines' own answers, by the model that used them; the engine's own under its name.",
+    ("engine", "model", "type"),
+)
+
 # ---------------------------------------------------------------- attempts at providers
 
 ATTEMPTS = Metric(
@@ -408,6 +415,7 @@ METRICS: tuple[Metric, ...] = (
     EXT_PROC_SECONDS,
     ENGINE_ANSWERS,
     ENGINE_SECONDS,
+    ANSWER_TOKENS,
     ATTEMPTS,
     FALLBACKS,
     CIRCUIT_STATE,

@@ -86,6 +86,7 @@ class Reason(StrEnum):
     REPINNED = "repinned"  # the session's model cannot serve this: another one, from now on
     ROLLOUT = "rollout"  # the session is not part of the router's rollout
     BUDGET = "budget"  # the budget is spent, and the policy says what to do then
+    ANSWERED = "answered"  # the router's engine answered the request itself
 
 
 class PinOutcome(StrEnum):
@@ -294,6 +295,37 @@ class EngineOutcome(StrEnum):
     FAILED = "failed"  # it could not answer
 
 
+class Spent(NamedTuple):
+    """Tokens that went into an engine's own answer, of one model.
+
+    counted: they were requests to this gateway, which has accounted for them as for any other.
+    """
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer for the client, made by an engine. The only content beside the request's that a decision carries.
+
+    spent: by model, the engine's own thinking first.
+    """
+
+    text: str
+    spent: tuple[Spent, ...]
+
+    @property
+    def input_tokens(self) -> int:
+        return sum(each.input_tokens for each in self.spent)
+
+    @property
+    def output_tokens(self) -> int:
+        return sum(each.output_tokens for each in self.spent)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What an engine said about one request.
@@ -301,6 +333,7 @@ class Answer:
     route: name of a route (task, tier or label); None unless the outcome is a result.
     scores: label -> probability in [0, 1], best first. detail: from the engine's closed set; never content.
     microseconds: the engine's own time, waiting included.
+    completion: what the client may be answered, without any model; then a result needs no route.
     """
 
     outcome: EngineOutcome
@@ -308,6 +341,7 @@ class Answer:
     scores: tuple[tuple[str, float], ...] = ()
     detail: str = ""
     microseconds: int = 0
+    completion: Completion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +350,7 @@ class Judgement:
 
     outcome, detail: the answer's, or why it decided nothing after all. microseconds: until there was an answer.
     score: of the label that was chosen, or the chance that the strong tier is needed; None if there was none.
-    threshold: what that chance was held against.
+    threshold: what that chance was held against. completion: what the client may be answered.
     """
 
     engine: str
@@ -325,6 +359,7 @@ class Judgement:
     microseconds: int = 0
     score: float | None = None
     threshold: float | None = None
+    completion: Completion | None = None
 
 
 _NO_ANSWERS: Mapping[str, Answer] = {}
@@ -415,3 +450,4 @@ class Decision:
     explored: bool = False  # the first candidate stands there to be measured
     judged: Judgement | None = None  # what the router's engine said, if it was asked
     goal: str = ""  # which of the router's `goals` was taken, by the name of its router; empty without goals
+    completion: Completion | None = None  # what the client is answered; then nobody in the chain is asked

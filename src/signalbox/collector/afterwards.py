@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from signalbox.collector.join import Exchange
 from signalbox.collector.records import RequestRecord
-from signalbox.decide.budgets import NANO_USD
+from signalbox.decide.budgets import EVERYBODY, NANO_USD
 from signalbox.decide.worth import usd
 from signalbox.record import Record
 from signalbox.telemetry import AttemptOutcome
@@ -69,6 +69,20 @@ def spent_usd(request: RequestRecord, price: Price | None) -> float | None:
     return usd(price, usage.input_tokens, usage.output_tokens or 0, usage.cached_tokens or 0)
 
 
+def answer_usd(record: Record, prices: Mapping[str, Price | None], terms: Terms, *, counted: bool = True) -> float:
+    """Return what an engine's own answer cost, in USD.
+
+    Models that nobody prices count as the dearest one, as in budgets; a model that is none of the policy's, as the
+    engine's own may be, costs nothing here. counted: with what requests to this gateway cost, which have been settled.
+    """
+    total = 0.0
+    for each in record.spent_on_answer:
+        if each.model in prices and (counted or not each.counted):
+            price = prices[each.model] or terms.dearest
+            total += 0.0 if price is None else usd(price, each.input_tokens, each.output_tokens)
+    return total
+
+
 def afterwards(exchange: Exchange, prices: Mapping[str, Price | None], terms: Terms) -> list[Operation]:
     """Return what the store has to be told about an exchange that has ended. prices: by model."""
     request = exchange.request
@@ -86,6 +100,8 @@ def afterwards(exchange: Exchange, prices: Mapping[str, Price | None], terms: Te
 def _amounts(
     record: Record, exchange: Exchange, request: RequestRecord, prices: Mapping[str, Price | None], terms: Terms
 ) -> tuple[tuple[str, int], ...]:
+    if record.spent_on_answer:
+        return tuple([(budget, _of_answer(budget, record, prices, terms)) for budget, _ in record.holds])
     model = request.served.model if request.served is not None else None
     price = (prices.get(model) if model is not None else None) or terms.dearest
     cost, usage = spent_usd(request, price), request.usage
@@ -96,6 +112,20 @@ def _amounts(
         known = tokens if budget.startswith("tokens/") else None if cost is None else round(cost * NANO_USD)
         amounts.append((budget, known if known is not None else held if stands else 0))
     return tuple(amounts)
+
+
+def _of_answer(budget: str, record: Record, prices: Mapping[str, Price | None], terms: Terms) -> int:
+    """What an engine's own answer takes from a budget.
+
+    The models it consulted were requests to this gateway by their names: the policy's budget has them already, the
+    router's does not.
+    """
+    counted = f"{budget}/".split("/", 2)[-1].partition("/")[0] != EVERYBODY
+    if budget.startswith("tokens/"):
+        return sum(
+            each.input_tokens + each.output_tokens for each in record.spent_on_answer if counted or not each.counted
+        )
+    return round(answer_usd(record, prices, terms, counted=counted) * NANO_USD)
 
 
 def _may_have_cost(exchange: Exchange, request: RequestRecord) -> bool:

@@ -104,6 +104,7 @@ class Metrics:
         self._ext_proc_seconds = made[telemetry.EXT_PROC_SECONDS.name]
         self._engine_answers = family(telemetry.ENGINE_ANSWERS)
         self._engine_seconds = family(telemetry.ENGINE_SECONDS)
+        self._answer_tokens = family(telemetry.ANSWER_TOKENS)
         self._token_usage = family(telemetry.TOKEN_USAGE)
         self._request_duration = family(telemetry.REQUEST_DURATION)
         self._time_to_first_token = family(telemetry.TIME_TO_FIRST_TOKEN)
@@ -244,6 +245,10 @@ class Metrics:
         if labels.engine:
             self._engine_answers.at(labels.engine, labels.engine_outcome).inc()
             self._engine_seconds.at(labels.engine).observe(verdict.engine_us / 1e6)
+        for each in verdict.spent_on_answer:
+            model = names.consulted(each.model, verdict.engine)
+            for kind, tokens in ((TokenType.INPUT, each.input_tokens), (TokenType.OUTPUT, each.output_tokens)):
+                self._answer_tokens.at(labels.engine, model, kind).inc(tokens)
         self._decisions.at(labels.router, labels.route, labels.reason, labels.endpoint).inc()
         tried = verdict.chain[: record.attempts]
         for left, taken in pairwise(tried):

@@ -104,6 +104,10 @@ class Names:
             return "", ""
         return close(target.provider, self.providers) or OTHER, close(target.model, self.models) or OTHER
 
+    def consulted(self, model: str, engine: str) -> str:
+        """Return the name of a model that an engine's own answer came from; the engine's for one that is its own."""
+        return model if model in self.models else close(engine, self.engines) or OTHER
+
     def counts(self, by_target: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
         """Return counts by provider and model, each name closed."""
         closed: dict[tuple[str, str], int] = {}

@@ -146,7 +146,10 @@ def request_record(entry: accesslog_pb2.HTTPAccessLogEntry) -> RequestRecord:
         ttft_us=ttft_us,
         body_seconds=_body_seconds(common, ttft_us),
         duration_seconds=duration,
-        usage=_usage(common.metadata.typed_filter_metadata),
+        # Of an engine's own answer Envoy reads the sum over all models; the worker says which.
+        usage=Usage()
+        if verdict is not None and verdict.spent_on_answer
+        else _usage(common.metadata.typed_filter_metadata),
         started_ns=_nanoseconds(common),
     )
 

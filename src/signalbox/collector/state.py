@@ -289,7 +289,7 @@ class Collector:
             record = request.verdict
             if record is not None:
                 self.metrics.marks.count(record, self._names)
-                self.journal.ended(record, exchange, request, self._names, self._prices)
+                self.journal.ended(record, exchange, request, self._names, self._prices, self._terms)
             if LEVELS[request_level(exchange, request)] >= self._log_level:
                 self._log.write(request_line(exchange, request, labels))
 

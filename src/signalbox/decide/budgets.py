@@ -20,6 +20,7 @@ from signalbox.world import Hold
 
 NANO_USD = 1_000_000_000
 DAY_SECONDS = 86_400
+EVERYBODY = "all"  # owner of the policy's own budget; a router's is `router/NAME`
 NO_LIMIT = 2**62  # of a hold that only counts: the budget is spent, and the request goes on all the same
 
 Unit = Literal["usd", "tokens"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from signalbox.decide.affinity import Sessions, compile_sessions
@@ -22,7 +22,7 @@ from signalbox.engines.base import Route
 from signalbox.engines.routes import routes_of
 from signalbox.errors import RouterError
 from signalbox.policy.schema import Policy, Router, Rule
-from signalbox.types import Candidate, Case, Judgement, Reason
+from signalbox.types import Candidate, Case, Judgement, Privacy, Reason
 from signalbox.world import UNKNOWN_MODEL, CircuitState
 
 
@@ -109,6 +109,8 @@ class CompiledRouter:
             answer = None if self.judge is None else case.signals.answers.get(self.judge.engine)
             if self.judge is not None and answer is not None:
                 pool, judged = self.judge.judge(answer, case, trace)
+                if self.judge.leaves_the_site and demands.privacy is Privacy.LOCAL:
+                    judged = replace(judged, completion=None)  # it should not even have been asked
                 return Choice(pool or self._without_answer(case, trace), REASONS[judged.outcome], judged=judged)
             if self.complexity is not None:
                 return Choice(self.complexity.choose(case, trace), Reason.COMPLEXITY)

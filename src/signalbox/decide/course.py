@@ -14,7 +14,7 @@ from signalbox.decide.resolve import Target
 from signalbox.decide.rollout import IN, OUT
 from signalbox.decide.split import Split
 from signalbox.decide.trace import Trace
-from signalbox.types import Candidate, Case, Judgement, PinOutcome, Reason
+from signalbox.types import Candidate, Case, Completion, Judgement, PinOutcome, Reason
 from signalbox.world import UNKNOWN_MODEL, CircuitState
 
 
@@ -35,6 +35,11 @@ class Course(NamedTuple):
     expected_turns: int = 1
     judged: Judgement | None = None
     goal: str = ""  # router that was taken among the router's goals
+
+    @property
+    def completion(self) -> Completion | None:
+        """What the client is answered without any model, unless its session keeps one."""
+        return None if self.judged is None or self.pinned is not None else self.judged.completion
 
     def with_pin(self, pin: PinOutcome, reason: Reason) -> Course:
         return Course(self.pool, reason, self.rule, self.rollout, pin, self.pinned, self.may_leave, self.expected_turns)

@@ -43,6 +43,11 @@ def describe(decision: Decision) -> Trace:
             "score": judged.score,
             "threshold": judged.threshold,
         }
+    if decision.completion is not None:
+        told["answered"] = [
+            {"model": each.model, "input": each.input_tokens, "output": each.output_tokens}
+            for each in decision.completion.spent
+        ]
     if decision.holds:
         told["holds"] = [{"budget": hold.budget, "amount": hold.amount} for hold in decision.holds]
     return told

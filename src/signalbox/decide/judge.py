@@ -90,6 +90,8 @@ class CompiledJudge:
                 "threshold": judgement.threshold,
                 "task": None if pool is None else pool.route,
             }
+            if answer.completion is not None:
+                trace["engine"]["answers"] = True
         return pool, judgement
 
     def _tier(self, answer: Answer, case: Case) -> tuple[Pool | None, Judgement]:
@@ -104,7 +106,8 @@ class CompiledJudge:
 
     def _task(self, answer: Answer) -> tuple[Pool | None, Judgement]:
         if answer.outcome is not EngineOutcome.RESULT or answer.route is None:
-            return None, self._judgement(answer, "no_route" if answer.outcome is EngineOutcome.RESULT else "")
+            is_wanting = answer.outcome is EngineOutcome.RESULT and answer.completion is None
+            return None, self._judgement(answer, "no_route" if is_wanting else "")
         score = dict(answer.scores).get(answer.route)
         pool = self.tasks.get(answer.route)
         doubt = ""
@@ -119,7 +122,9 @@ class CompiledJudge:
     ) -> Judgement:
         """doubt: why a result decides nothing after all."""
         outcome = EngineOutcome.UNSURE if doubt else answer.outcome
-        return Judgement(self.engine, outcome, doubt or answer.detail, answer.microseconds, score, threshold)
+        return Judgement(
+            self.engine, outcome, doubt or answer.detail, answer.microseconds, score, threshold, answer.completion
+        )
 
     def _pools(self) -> tuple[Pool, ...]:
         if self.strong is not None and self.weak is not None:

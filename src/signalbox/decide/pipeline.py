@@ -76,7 +76,7 @@ class Pipeline:
             local_only=local_only_pairs(policy.privacy),
             max_attempts=policy.gateway.max_attempts,
             ranking=policy.ranking,
-            limits=budgets.compile_limits("all", policy.budget),
+            limits=budgets.compile_limits(budgets.EVERYBODY, policy.budget),
             dearest=budgets.dearest(resolver.candidates.values()),
             counters=compile_counters(policy),
             has_engines=any(router.engines for router in resolver.routers.values()),
@@ -182,11 +182,12 @@ class Pipeline:
         if keys:
             measures.counts.settle(first)
         expected_usd = measures.usd(first)
+        completion = None if spent is not None else course.completion
         return Decision(
             id=case.signals.decision_id,
             router=owner,
             route=pool.route,
-            reason=course.reason,
+            reason=course.reason if completion is None else Reason.ANSWERED,
             chain=chain,
             privacy=privacy,
             removed=removed,
@@ -202,6 +203,7 @@ class Pipeline:
             explored=explored,
             judged=course.judged,
             goal=course.goal,
+            completion=completion,
         )
 
     def _order(

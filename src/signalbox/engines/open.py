@@ -216,6 +216,7 @@ def _open_deliberate(section: EngineSection) -> Engine:
         rounds=section.rounds,
         pool=None if section.pool is None else Pool(Remote(section.pool)),
         cache=decision_cache(),
+        answers=section.mode == "answer",
     )
 
 

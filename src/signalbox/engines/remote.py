@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from signalbox import __version__
@@ -38,6 +38,16 @@ _STATUS_DETAIL = {
     429: OVERLOADED,
     503: OVERLOADED,
 }
+
+
+GATEWAY_HEADER = "x-signalbox-decision"  # Envoy writes it on each answer that a gateway of ours let through
+
+
+class Found(NamedTuple):
+    """The body of a 200. by_gateway: a gateway of ours let it through, and has accounted for what it cost."""
+
+    body: bytes
+    by_gateway: bool
 
 
 class RemoteError(RouterError):
@@ -85,7 +95,19 @@ class Remote:
         max_bytes: int,
         more_headers: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Return the body of a 200.
+        """Return the body of a 200, see `fetch`."""
+        return self.fetch(path, body, deadline=deadline, max_bytes=max_bytes, more_headers=more_headers).body
+
+    def fetch(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        deadline: float,
+        max_bytes: int,
+        more_headers: Mapping[str, str] | None = None,
+    ) -> Found:
+        """Return what a 200 brought.
 
         path: below the base URL, with a slash in front. deadline: `time.monotonic()` seconds. max_bytes: of the
         answer; a longer one is not read. more_headers: beside those every question has. Raises RemoteError.
@@ -129,7 +151,7 @@ class Remote:
         headers: dict[str, str],
         deadline: float,
         max_bytes: int,
-    ) -> bytes:
+    ) -> Found:
         reusable = False
         try:
             connection.sock.settimeout(_left(deadline))
@@ -145,7 +167,7 @@ class Remote:
             if response.length:
                 raise RemoteError(UNREACHABLE)  # it hung up in the middle
             reusable = response.isclosed() and not response.will_close
-            return found
+            return Found(found, response.headers.get(GATEWAY_HEADER) is not None)
         finally:
             # Closing one that is late tells the server that nobody waits for its answer any more.
             self._keep(connection) if reusable else connection.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from signalbox.envoy.layout import METADATA_NAMESPACE
-from signalbox.envoy.resource import IS_PRESENT, Resource, metadata, set_header
+from signalbox.envoy.resource import IS_PRESENT, Resource, is_text, metadata, set_header
 from signalbox.types import Endpoint
 
 MODELS_PATH = "/v1/models"
@@ -119,7 +119,31 @@ def local_reply_config() -> Resource:
 
     Anthropic's is OpenAI's with one key more, so a client of either finds its fields in both.
     """
-    return {"mappers": [_mapper(reply, anthropic) for anthropic in (True, False) for reply in REPLIES]}
+    errors = [_mapper(reply, anthropic) for anthropic in (True, False) for reply in REPLIES]
+    return {"mappers": [_answer("whole", "application/json"), _answer("stream", "text/event-stream"), *errors]}
+
+
+def _answer(kind: str, content_type: str) -> Resource:
+    """An engine's own answer, byte for byte. The sidecar says which kind it is and can set no header itself."""
+    marked = {"metadata_filter": {"matcher": metadata("answered", is_text(kind)), "match_if_key_not_found": False}}
+    return {
+        "filter": {"and_filter": {"filters": [_status("EQ", 200, "answered"), marked]}},
+        "body_format_override": {
+            "text_format_source": {"inline_string": REFUSAL_TEXT},
+            "content_type": content_type,
+        },
+        "headers_to_add": [
+            set_header("x-signalbox-decision", DECISION_ID),
+            *(
+                set_header(header, f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:{key})%")
+                for header, key in (
+                    ("x-model-router-selected-route", "route"),
+                    ("x-signalbox-model", "model"),
+                    ("x-signalbox-reason", "reason"),
+                )
+            ),
+        ],
+    }
 
 
 def _mapper(reply: Reply, anthropic: bool) -> Resource:

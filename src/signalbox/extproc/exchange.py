@@ -8,6 +8,8 @@ Two conversations are served, and Envoy's first message says which:
     body                      -> decision as metadata; RPC over              (mode priority_group)
     headers, then body        -> continue, then decision as headers and body (mode cluster_header)
 
+In both the answer may be an immediate response instead: a refusal, or an answer that an engine made itself.
+
 A policy is taken once, at the first message, and kept until the RPC is over.
 
 Where a router asks an engine, the answer takes milliseconds, and nobody waits for it here: the reply is then a
@@ -25,12 +27,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from signalbox.engines.base import Question
 from signalbox.errors import RequestError
 from signalbox.extproc import mutate
+from signalbox.extproc.completion import write_answer
 from signalbox.extproc.edge import Begun, Edge
 from signalbox.extproc.faults import FaultLog
 from signalbox.extproc.parse import EnvoyMessage, Facts, Phase, find_endpoint, parse_request, read_message
 from signalbox.extproc.shadow import After, Shadows
 from signalbox.features.extract import extract
-from signalbox.types import Case, Decision, Edit, Endpoint, Refusal, Signals
+from signalbox.types import Answer, Case, Decision, Edit, Endpoint, EngineOutcome, Refusal, Signals
 
 if TYPE_CHECKING:  # a worker without engines does not wait for what they need
     from signalbox.decide.asks import Asks
@@ -214,17 +217,17 @@ class Exchange:
         try:
             engines = serving.engines
             cuts = {} if engines is None else _cuts(engines, asks)
-            answers = [ticket.take() for ticket in waiting.tickets]
-            signals = replace(
-                signals,
-                answers=dict(zip(asks.engines, answers, strict=True)),
-                cuts=cuts,
-            )
+            taken = [ticket.take() for ticket in waiting.tickets]
+            answers = dict(zip(asks.engines, taken, strict=True))
+            bodies = self._write_answers(answers, begun.case)
+            signals = replace(signals, answers=answers, cuts=cuts)
             begun = begun._replace(case=replace(begun.case, signals=signals))
             decision, case = serving.edge.settle(serving.pipeline, begun)
             judged = decision.judged
             if engines is not None and judged is not None and judged.threshold is not None:
                 engines.cuts.saw(decision.goal or decision.router, judged.score or 0.0)
+            if decision.completion is not None and judged is not None:
+                return _answered(serving, decision, case, bodies[judged.engine], started_ns)
             return _decided(serving, decision, case, started_ns, by_headers=waiting.by_headers)
         except RequestError as problem:
             refusal = problem
@@ -233,6 +236,26 @@ class Exchange:
         endpoint = begun.case.request.endpoint.value
         policy = serving.policy
         return Reply(mutate.refused(refusal, decision_id=signals.decision_id, endpoint=endpoint, policy=policy))
+
+    def _write_answers(self, answers: dict[str, Answer], case: Case) -> dict[str, bytes]:
+        """Return what a client would be sent of each engine's own answer. One that cannot be written is taken out.
+
+        Before the decision, so that a request whose answer fails is decided as if there had been none.
+        """
+        bodies = {}
+        for engine, answer in answers.items():
+            if answer.completion is None:
+                continue
+            id, now_seconds = case.signals.decision_id, case.signals.now_seconds
+            try:
+                bodies[engine] = write_answer(
+                    answer.completion, case.request, id=id, model=engine, created=int(now_seconds)
+                )
+            except Exception as problem:  # noqa: BLE001  costs the answer, not the request
+                self._faults.report(problem, id)
+                outcome = EngineOutcome.RESULT if answer.route is not None else EngineOutcome.UNSURE
+                answers[engine] = replace(answer, outcome=outcome, completion=None, detail="unwritable")
+        return bodies
 
     def _defect(self, problem: Exception, decision_id: str) -> RequestError:
         self._faults.report(problem, decision_id)
@@ -257,6 +280,13 @@ def _cuts(engines: Engines, asks: Asks) -> dict[str, float]:
 def _decided(serving: Serving, decision: Decision, case: Case, started_ns: int, *, by_headers: bool) -> Reply:
     message = _reply(serving, decision, case, started_ns, by_headers=by_headers)
     return Reply(message, after=None if serving.shadows is None else serving.shadows.after(decision, case))
+
+
+def _answered(serving: Serving, decision: Decision, case: Case, body: bytes, started_ns: int) -> Reply:
+    decide_us = _microseconds_since(started_ns)
+    return Reply(
+        mutate.answered(decision, case, body, policy=serving.policy, decide_us=decide_us, journal=serving.journal)
+    )
 
 
 def _reply(serving: Serving, decision: Decision, case: Case, started_ns: int, *, by_headers: bool) -> bytes:

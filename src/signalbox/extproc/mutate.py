@@ -30,6 +30,7 @@ from signalbox.record import Record, Target, encode
 from signalbox.types import Candidate, Case, Decision, Edit, EngineOutcome, Features, Judgement, TokenCount
 
 NAMESPACE = "signalbox"
+WHOLE, STREAM = "whole", "stream"  # how an engine's own answer is sent
 MAX_SENTENCE_BYTES = 512
 
 # Field numbers of envoy.service.ext_proc.v3.
@@ -105,6 +106,26 @@ def refused(problem: RequestError, *, decision_id: str, endpoint: str, policy: s
             "record",
             text_value(encode(Record(id=decision_id, error=problem.code, endpoint=endpoint, policy=policy))),
         )
+    )
+
+
+def answered(
+    decision: Decision, case: Case, body: bytes, *, policy: str, decide_us: int, journal: bool = False
+) -> bytes:
+    """Return an immediate response with an engine's own answer, and metadata without a chain: nobody is asked.
+
+    Its content type is Envoy's to set, by `answered`: this namespace is all a worker can write. The other arguments
+    are as for `decided`.
+    """
+    record = record_of(decision, decision.chain, case, policy, decide_us, journal)
+    immediate = field(1, integer_field(1, 200)) + field(3, body) + field(5, b"signalbox_answered")
+    return field(_RESPONSE_IMMEDIATE, immediate) + _metadata(
+        member("id", string_value(decision.id))
+        + member("answered", string_value(STREAM if case.request.scan.stream else WHOLE))
+        + member("route", string_value(decision.route))
+        + member("reason", string_value(decision.reason.value))
+        + member("model", string_value(record.engine))
+        + member("record", text_value(encode(record)))
     )
 
 
@@ -190,6 +211,7 @@ def record_of(
         world=case.signals.world.generation,
         features=journal_features(features) if journal else (),
         goal=decision.goal,
+        spent_on_answer=() if decision.completion is None else decision.completion.spent,
     )
 
 

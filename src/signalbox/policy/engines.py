@@ -29,6 +29,7 @@ _OWN_KEYS = {
     "margin": ("preference",),
     "rounds": ("deliberate",),
     "pool": ("deliberate",),
+    "mode": ("deliberate",),
 }
 """Key -> the kinds of engines it says something to."""
 
@@ -133,6 +134,10 @@ class Engine(Section):
         description="Base URL of this gateway, for models it may consult while it thinks. Default: it consults nobody.",
     )
     rounds: int = Field(default=5, ge=1, le=20, description="Most times it thinks about one request.")
+    mode: Literal["select", "answer"] = Field(
+        default="select",
+        description="`answer`: its own answer goes to the client, where it read the whole request and has one.",
+    )
 
     @property
     def leaves_the_site(self) -> bool:

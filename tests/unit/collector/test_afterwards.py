@@ -11,7 +11,7 @@ from signalbox.collector.join import Attempt, Exchange
 from signalbox.collector.records import RequestRecord, Usage
 from signalbox.record import Record, Target
 from signalbox.telemetry import AttemptOutcome
-from signalbox.types import PinOutcome, Price
+from signalbox.types import PinOutcome, Price, Spent
 
 FIRST, SECOND = Target("cloud", "large"), Target("local", "small")
 PRICES = {"large": Price(2.0, 8.0, 0.2), "small": Price(0.0, 0.0)}
@@ -67,6 +67,24 @@ def test_streams_are_settled_as_other_answers_are() -> None:
 def test_an_unknown_price_counts_as_the_dearest() -> None:
     unknown = ended(served=Target("cloud", "new"))
     assert settled(unknown)[USD] == round((1000 * 10.0 + 100 * 50.0) * 1000)
+
+
+OWN_USD, OWN_TOKENS = "usd/2026-11-21/router/coding/5e55", "tokens/2026-11/router/coding"
+ALL_USD, ALL_TOKENS = "usd/2026-11-21/all/5e55", "tokens/2026-11/all"
+SPENT = (Spent("r1", 900, 60, counted=False), Spent("large", 100, 10, counted=True), Spent("new", 7, 0, counted=False))
+
+
+def test_an_answer_of_the_engine_is_settled_with_what_no_other_request_was_charged_for() -> None:
+    holds = tuple((budget, 5) for budget in (OWN_USD, OWN_TOKENS, ALL_USD, ALL_TOKENS))
+    found = settled(ended(served=None, outcomes=(), usage=Usage(), ttft_us=None, holds=holds, spent_on_answer=SPENT))
+    # large at 2 and 8 USD per million; neither r1 nor new is a model of the policy.
+    assert found == {OWN_USD: 280_000, OWN_TOKENS: 1077, ALL_USD: 0, ALL_TOKENS: 967}
+    prices = {**PRICES, "new": None}  # one of the policy's, without a price: the dearest
+    whole = ended(served=None, outcomes=(), holds=holds, spent_on_answer=SPENT)
+    [settle] = afterwards(whole, prices, TERMS)
+    assert isinstance(settle, Settle)
+    assert dict(settle.amounts)[ALL_USD] == 70_000
+    assert dict(settle.amounts)[OWN_USD] == 350_000
 
 
 def test_without_usage_the_hold_of_an_answer_stands() -> None:

@@ -226,6 +226,21 @@ def test_an_engines_answer_is_counted_by_outcome_and_its_time_measured(bench):
     assert bench.value("signalbox_engine_seconds_sum", engine="judge") == pytest.approx(0.054)
 
 
+def test_tokens_of_an_engines_own_answer_are_counted_by_the_model_that_used_them(bench):
+    spent = [["router-r1", 900, 60, False], ["gpt-small", 100, 10, True]]
+    metadata = decision(engine="judge", engine_outcome="result", reason="answered", spent_on_answer=spent)
+    bench.requests(unrouted_entry(200, "signalbox_answered", metadata=metadata))
+
+    assert bench.series("signalbox_answer_tokens_total") == {
+        (("engine", "judge"), ("model", "judge"), ("type", "input")): 900.0,
+        (("engine", "judge"), ("model", "judge"), ("type", "output")): 60.0,
+        (("engine", "judge"), ("model", "gpt-small"), ("type", "input")): 100.0,
+        (("engine", "judge"), ("model", "gpt-small"), ("type", "output")): 10.0,
+    }
+    [decided] = bench.series("signalbox_decisions_total")
+    assert ("reason", "answered") in decided
+
+
 def test_an_engine_nobody_knows_is_counted_as_other(bench):
     one_request(bench, metadata=decision(engine="secret", engine_outcome="secret", engine_us=1))
 

@@ -29,6 +29,8 @@ class RequestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, ta
     The outcome, from Envoy: ended_seconds is since the epoch; provider and model those of the last attempt; outcomes
     how each attempt ended, in order. usd: what the reported usage costs by the prices of then; None when either is
     unknown.
+    Of an engine's own answer: spent_on_answer has model, tokens read and written, and whether the gateway counted them
+    as a request with a line of its own; answer_usd all of it, usd what is on no other line.
     """
 
     v: int
@@ -81,6 +83,8 @@ class RequestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, ta
     usd: float | None = None
     features: tuple[float, ...] = ()
     goal: str = ""
+    spent_on_answer: tuple[tuple[str, int, int, bool], ...] = ()
+    answer_usd: float | None = None
 
 
 class FeedbackEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="feedback"):

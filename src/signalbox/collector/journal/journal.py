@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from signalbox.collector.afterwards import Terms
 from signalbox.collector.join import Exchange
 from signalbox.collector.journal.entry import VERSION, FeedbackEntry, encode
 from signalbox.collector.journal.feedback import Counted, Feedback
@@ -40,15 +41,15 @@ class Journal:
         request: RequestRecord,
         names: Names,
         prices: Mapping[str, Price | None],
+        terms: Terms,
     ) -> None:
         """Take a request that ended. request: of `exchange`, which has one. prices: by model."""
         _, model = names.target(request.served)
         if model and not self.feedback.decided(record.id, close(record.router, names.routers), model):
             return  # the access log told it twice
         if self.writer.is_on:
-            served = request.served.model if request.served is not None else None
-            price = prices.get(served) if served is not None else None
-            self.writer.write(encode(request_entry(record, exchange, request, names, price, self._wall())))
+            entry = request_entry(record, exchange, request, names, prices, terms, self._wall())
+            self.writer.write(encode(entry))
 
     def label(self, label: Label) -> None:
         """Take what a shadow engine said."""

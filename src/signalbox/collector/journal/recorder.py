@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from signalbox.collector.afterwards import spent_usd
+from signalbox.collector.afterwards import Terms, answer_usd, spent_usd
 from signalbox.collector.join import Exchange
 from signalbox.collector.journal.entry import DECISION_ID, VERSION, RequestEntry
 from signalbox.collector.names import Names, close
@@ -28,16 +29,25 @@ _BUDGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,159}")  # a name of the po
 
 
 def request_entry(
-    record: Record, exchange: Exchange, request: RequestRecord, names: Names, price: Price | None, now_seconds: float
+    record: Record,
+    exchange: Exchange,
+    request: RequestRecord,
+    names: Names,
+    prices: Mapping[str, Price | None],
+    terms: Terms,
+    now_seconds: float,
 ) -> RequestEntry:
     """Return the entry of one request.
 
-    request: of `exchange`, which has one. price: of the model that answered. now_seconds: since the epoch, for an
-    entry of Envoy's that does not say when it ended.
+    request: of `exchange`, which has one. prices: by model. now_seconds: since the epoch, for an entry of Envoy's that
+    does not say when it ended.
     """
     usage = request.usage
     provider, model = names.target(request.served)
-    usd = spent_usd(request, price)
+    served = request.served.model if request.served is not None else None
+    usd, whole_usd = spent_usd(request, prices.get(served) if served is not None else None), None
+    if record.spent_on_answer:
+        usd, whole_usd = answer_usd(record, prices, terms, counted=False), answer_usd(record, prices, terms)
     return RequestEntry(
         v=VERSION,
         ended_seconds=round(now_seconds if request.ended_seconds is None else request.ended_seconds, 3),
@@ -89,6 +99,13 @@ def request_entry(
         usd=None if usd is None else round(usd, 9),  # to a billionth, which is what budgets count in
         features=record.features,
         goal=close(record.goal, names.routers),
+        spent_on_answer=tuple(
+            [
+                (names.consulted(each.model, record.engine), each.input_tokens, each.output_tokens, each.counted)
+                for each in record.spent_on_answer
+            ]
+        ),
+        answer_usd=None if whole_usd is None else round(whole_usd, 9),
     )
 
 

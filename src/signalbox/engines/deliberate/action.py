@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from signalbox.engines.deliberate.prompt import ANSWER, ANSWER_END, PLACEHOLDER, SEARCH, SEARCH_END
+from signalbox.engines.deliberate.prompt import (
+    ANSWER,
+    ANSWER_END,
+    ANSWER_PLACEHOLDER,
+    PLACEHOLDER,
+    SEARCH,
+    SEARCH_END,
+)
 
 ANSWERED = "answered"  # it answers the question itself and calls nobody
 NO_ACTION = "no_action"  # it neither calls nor answers
@@ -15,11 +22,12 @@ NO_QUERY = "no_query"  # it calls a model and asks it nothing
 
 
 class Action(NamedTuple):
-    """A call of a route with a query, or what is said instead of one."""
+    """A call of a route with a query, or what is said instead of one. answer: the model's own, if it has one."""
 
     route: str | None
     query: str = ""
     detail: str = ""
+    answer: str = ""
 
 
 def read_action(said: str, routes: Collection[str]) -> Action:
@@ -28,8 +36,12 @@ def read_action(said: str, routes: Collection[str]) -> Action:
     said: up to its end tag, which a server that stops there leaves out. Never raises for any text.
     """
     answer, search = said.rfind(ANSWER), said.rfind(SEARCH)
-    if answer > search and said[answer + len(ANSWER) :].partition(ANSWER_END)[0].strip():
-        return Action(None, detail=ANSWERED)
+    if answer > search:
+        text = said[answer + len(ANSWER) :].partition(ANSWER_END)[0].strip()
+        if text == ANSWER_PLACEHOLDER:
+            return Action(None, detail=PLACEHOLDER_COPIED)
+        if text:
+            return Action(None, detail=ANSWERED, answer=text)
     if search < 0:
         return Action(None, detail=NO_ACTION)
     call = said[search + len(SEARCH) :].partition(SEARCH_END)[0].strip()

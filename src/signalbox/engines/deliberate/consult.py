@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 
 from signalbox.engines.deliberate.prompt import render_query
+from signalbox.engines.deliberate.usage import Usage
 from signalbox.engines.remote import DEADLINE, Remote, RemoteError
 
 QUERY_ANSWER_TOKENS = 512  # as in training
@@ -29,10 +30,11 @@ class Pool:
     def __init__(self, gateway: Remote) -> None:
         self._gateway = gateway
 
-    def ask(self, model: str, query: str, headers: Mapping[str, str], deadline: float) -> str:
+    def ask(self, model: str, query: str, headers: Mapping[str, str], deadline: float, usage: Usage) -> str:
         """Return a model's answer to a query, cut where training cut it; what training said where there is none.
 
-        headers: the client's. deadline: `time.monotonic()` seconds. Raises RemoteError when that has passed.
+        headers: the client's. deadline: `time.monotonic()` seconds. usage: is told what it cost. Raises RemoteError
+        when the deadline has passed.
         """
         body = {
             "model": model,
@@ -46,14 +48,16 @@ class Pool:
             if name not in _NOT_HANDED_ON and not name.startswith(_NOT_HANDED_ON_PREFIXES)
         }
         try:
-            found = self._gateway.post(
+            found = self._gateway.fetch(
                 "/chat/completions",
                 json.dumps(body, ensure_ascii=False).encode(),
                 deadline=deadline,
                 max_bytes=MAX_RESPONSE_BYTES,
                 more_headers=handed_on,
             )
-            text = json.loads(found)["choices"][0]["message"]["content"]
+            response = json.loads(found.body)
+            usage.add(model, response, counted=found.by_gateway)
+            text = response["choices"][0]["message"]["content"]
         except RemoteError as problem:
             if problem.detail == DEADLINE:
                 raise

@@ -6,7 +6,8 @@
 
 With a pool it goes on, as it was trained: what a model answers to the query goes into the next round, and when it has
 an answer the route is the model it consulted last. Either way that model gets the client's request, not the query:
-what a client is answered comes from one model, whole.
+what a client is answered comes from one model, whole. Unless the operator wants its own answers: then a request that
+it has read whole gets the one it came to, with the model it consulted last as the route if that cannot be sent.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from typing import Any
 
 from signalbox.engines.base import Answer, Outcome, Question
 from signalbox.engines.deliberate.action import ANSWERED, NO_ACTION, UNKNOWN_MODEL, read_action
+from signalbox.engines.deliberate.answerable import fits, is_answerable
 from signalbox.engines.deliberate.consult import Pool
 from signalbox.engines.deliberate.prompt import ANSWER_END, SEARCH_END, continued, opening
+from signalbox.engines.deliberate.usage import Usage
 from signalbox.engines.preference.cache import DecisionCache
 from signalbox.engines.preference.served import NO_ROUTES, NO_TEXT
 from signalbox.engines.reading import plain_prompt
 from signalbox.engines.remote import GARBAGE, Remote, RemoteError
+from signalbox.types import Completion
 
 QUESTION_TOKENS = (
     1024  # it was trained with 2,048 for prompt and question, and the prompt has about 960 with six models
@@ -48,10 +52,11 @@ class Deliberate:
         rounds: int = ROUNDS,
         pool: Pool | None = None,
         cache: DecisionCache | None = None,
+        answers: bool = False,
     ) -> None:
         """model: the server's name for it. rounds: most times it is asked about one request.
 
-        pool: the models it may consult; without one its first call is the answer.
+        pool: the models it may consult; without one its first call is the answer. answers: its own answers are wanted.
         """
         self._remote = remote
         self._model = model
@@ -59,6 +64,7 @@ class Deliberate:
         self._rounds = rounds
         self._pool = pool
         self._cache = DecisionCache(0, 0) if cache is None else cache
+        self._answers = answers
 
     def ask(self, question: Question) -> Answer:
         if not question.routes:
@@ -67,14 +73,16 @@ class Deliberate:
         if not asked.strip():
             return Answer(Outcome.UNSURE, detail=NO_TEXT)
         prompt = opening(question.routes, asked)
-        key = prompt.encode()
+        may_answer = self._answers and is_answerable(question.request, asked)
+        key = prompt.encode() + (b"\0answer" if may_answer else b"")
         answer = self._cache.get(key)
         if answer is None:
             try:
-                answer = self._deliberate(prompt, question)
+                answer = self._deliberate(prompt, question, may_answer=may_answer)
             except RemoteError as problem:
                 return problem.answer
-            if answer.outcome is Outcome.RESULT or answer.detail == ANSWERED:
+            # An answer is its client's: it is kept for nobody else.
+            if answer.completion is None and (answer.outcome is Outcome.RESULT or answer.detail == ANSWERED):
                 self._cache.put(key, answer)
         return answer
 
@@ -83,11 +91,11 @@ class Deliberate:
         if self._pool is not None:
             self._pool.close()
 
-    def _deliberate(self, prompt: str, question: Question) -> Answer:
+    def _deliberate(self, prompt: str, question: Question, *, may_answer: bool) -> Answer:
         names = [route.name for route in question.routes]
-        consulted, detail = None, NO_ACTION
+        consulted, detail, usage = None, NO_ACTION, Usage()
         for _ in range(self._rounds):
-            said, ends = self._round(prompt, question.deadline)
+            said, stopped = self._round(prompt, question.deadline, usage)
             action = read_action(said, names)
             detail = action.detail
             information = WRONG_NAME if detail == UNKNOWN_MODEL else ""
@@ -95,16 +103,23 @@ class Deliberate:
                 if self._pool is None:
                     return Answer(Outcome.RESULT, action.route)
                 consulted, detail = action.route, NO_ANSWER
-                information = self._pool.ask(consulted, action.query, question.request.headers, question.deadline)
+                headers = question.request.headers
+                information = self._pool.ask(consulted, action.query, headers, question.deadline, usage)
             elif detail == ANSWERED:
-                if consulted is not None:
-                    return Answer(Outcome.RESULT, consulted)
+                completion = None
+                is_whole = stopped or ANSWER_END in said
+                if may_answer and is_whole and usage.is_known and fits(question.request, action.answer):
+                    completion = Completion(action.answer, usage.spent)
+                if consulted is not None or completion is not None:
+                    return Answer(Outcome.RESULT, consulted, completion=completion)
                 break
+            # A server leaves the tag out at which it stops, and does not say which of the two it was.
+            ends = SEARCH_END if stopped and not said.endswith((SEARCH_END, ANSWER_END)) else ""
             prompt = continued(prompt, said + ends, information)
         return Answer(Outcome.UNSURE, detail=detail)
 
-    def _round(self, prompt: str, deadline: float) -> tuple[str, str]:
-        """What the model says next, and the tag it stopped at, if it did."""
+    def _round(self, prompt: str, deadline: float, usage: Usage) -> tuple[str, bool]:
+        """What the model says next, and whether it stopped by itself. usage: is told what it cost."""
         body = {
             "model": self._model,
             "prompt": prompt,
@@ -114,19 +129,20 @@ class Deliberate:
             "stream": False,
         }
         content = json.dumps(body, ensure_ascii=False).encode()
-        found = self._remote.post("/completions", content, deadline=deadline, max_bytes=MAX_RESPONSE_BYTES)
-        said, stopped = _choice(found)
-        # A server leaves the tag out at which it stops, and does not say which of the two it was.
-        return said, SEARCH_END if stopped and not said.endswith((SEARCH_END, ANSWER_END)) else ""
+        found = self._remote.fetch("/completions", content, deadline=deadline, max_bytes=MAX_RESPONSE_BYTES)
+        response, said, stopped = _choice(found.body)
+        usage.add(self._model, response, counted=found.by_gateway)
+        return said, stopped
 
 
-def _choice(body: bytes) -> tuple[str, bool]:
-    """The text of a completion, and whether it stopped by itself. Raises RemoteError if it is none."""
+def _choice(body: bytes) -> tuple[Any, str, bool]:
+    """A completion, its text, and whether it stopped by itself. Raises RemoteError if it is none."""
     try:
-        choice: Any = json.loads(body)["choices"][0]
+        response: Any = json.loads(body)
+        choice = response["choices"][0]
         text, reason = choice["text"], choice.get("finish_reason")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as problem:
         raise RemoteError(GARBAGE) from problem
     if not isinstance(text, str) or len(text) > MAX_SAID_CHARACTERS:
         raise RemoteError(GARBAGE)
-    return text, reason == "stop"
+    return response, text, reason == "stop"

@@ -15,6 +15,7 @@ from signalbox.engines.preference.prompts import QWEN25_CHAT
 SEARCH, SEARCH_END = "<search>", "</search>"
 ANSWER, ANSWER_END = "<answer>", "</answer>"
 PLACEHOLDER = "LLM-Name"
+ANSWER_PLACEHOLDER = "and"  # what stands between the tags where the prompt forbids to repeat them
 
 # Lines are long where the original's are, and end in blanks where the original's do.
 _BEFORE_NAMES = (

@@ -14,6 +14,7 @@ from signalbox import record
 from signalbox.collector.journal.entry import FeedbackEntry, RequestEntry, decode, encode
 from signalbox.collector.journal.writer import JournalWriter
 from signalbox.policy.schema import Policy
+from signalbox.types import Spent
 
 WITH_PRICES = {
     **POLICY,
@@ -104,6 +105,29 @@ def test_a_refusal_is_an_entry_without_a_model(bench, lines):
 
     (entry,) = lines.entries
     assert (entry.error, entry.model, entry.usd, entry.status) == ("model_not_found", "", None, 404)
+
+
+def test_an_answer_of_the_engine_has_its_tokens_by_model_and_its_whole_cost(bench, lines):
+    spent = (
+        Spent("router-r1", 900, 60, counted=False),
+        Spent("gpt-small", 100, 10, counted=True),
+        Spent("gpt-large", 10, 1, counted=False),
+    )
+    metadata = said(reason="answered", engine="judge", spent_on_answer=spent)
+    # Envoy reads the sum out of the answer: it is on the line by model already.
+    bench.requests(request_entry(details="signalbox_answered", metadata=metadata, attempts=0, cluster="", ttft_us=None))
+
+    (entry,) = lines.entries
+    assert (entry.reason, entry.model, entry.attempts, entry.status) == ("answered", "", 0, 200)
+    assert entry.spent_on_answer == (
+        ("judge", 900, 60, False),
+        ("gpt-small", 100, 10, True),
+        ("gpt-large", 10, 1, False),
+    )
+    assert entry.input_tokens is None
+    large = (10 * 2 + 1 * 8) / 1e6
+    assert entry.usd == pytest.approx(large)
+    assert entry.answer_usd == pytest.approx(large + (100 * 0.2 + 10 * 0.8) / 1e6)
 
 
 def test_what_nobody_decided_is_not_in_the_journal(bench, lines):

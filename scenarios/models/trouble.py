@@ -21,6 +21,7 @@ from tests.unit.engines.scripted_server import Server, Turn, drip, respond, say,
 
 DEADLINE_MS = 500
 LABELS = 3
+SHORTEST_WARM_UP = 64  # tokens; requests of the demonstration are shorter
 
 
 @dataclass(frozen=True)
@@ -96,38 +97,56 @@ def act(server: Server, sock: socket.socket) -> None:
 
 
 def _without_numbers(folder: Path) -> None:
-    """Add NaN to the logits, as a bias of a checkpoint would that training has ruined."""
+    """Add NaN to the logits of short texts: a model that has numbers for none is refused when it is loaded."""
 
     def change(graph: onnx.GraphProto) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.full(LABELS, np.nan, np.float32), "ruined"))
+        _missing_tokens(graph)
+        graph.initializer.append(numpy_helper.from_array(np.zeros(LABELS, np.float32), "nothing"))
+        graph.node.extend(
+            [
+                helper.make_node("Neg", ["missing"], ["below"]),
+                helper.make_node("Cast", ["below"], ["number"], to=TensorProto.FLOAT),
+                helper.make_node("Sqrt", ["number"], ["root"]),
+                helper.make_node("Mul", ["root", "nothing"], ["ruined"]),
+            ]
+        )
         return "ruined"
 
     _add_to_logits(folder, change)
 
 
 def _without_bounds(folder: Path) -> None:
-    """Let a run ask for memory that no address space has, unless all its tokens are 1, as they are when it is loaded.
-
-    So it passes every check, and the first request finds out.
-    """
+    """Let a run ask for memory that no address space has, if the text is short: the first request finds out."""
 
     def change(graph: onnx.GraphProto) -> str:
-        for name, value in (("one", 1), ("far_too_many", 1 << 50)):
-            graph.initializer.append(numpy_helper.from_array(np.array([value], np.int64), name))
+        _missing_tokens(graph)
+        graph.initializer.append(numpy_helper.from_array(np.array([1 << 50], np.int64), "far_too_many"))
+        zero = helper.make_tensor("v", TensorProto.FLOAT, [1], [0])
         graph.node.extend(
             [
-                helper.make_node("ReduceMax", ["input_ids"], ["largest"], keepdims=0),
-                helper.make_node("Sub", ["largest", "one"], ["above"]),
-                helper.make_node("Mul", ["above", "far_too_many"], ["wanted"]),
-                helper.make_node(
-                    "ConstantOfShape", ["wanted"], ["zeros"], value=helper.make_tensor("v", TensorProto.FLOAT, [1], [0])
-                ),
+                helper.make_node("Mul", ["missing", "far_too_many"], ["wanted"]),
+                helper.make_node("ConstantOfShape", ["wanted"], ["zeros"], value=zero),
                 helper.make_node("ReduceSum", ["zeros"], ["nothing"], keepdims=0),
             ]
         )
         return "nothing"
 
     _add_to_logits(folder, change)
+
+
+def _missing_tokens(graph: onnx.GraphProto) -> None:
+    """Count by how much a text is shorter than all that a model is warmed up with: `missing`, (1,), 0 for those."""
+    constants = {"one": [1], "two": [2], "none": [0], "shortest": [SHORTEST_WARM_UP]}
+    for name, value in constants.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), name))
+    graph.node.extend(
+        [
+            helper.make_node("Shape", ["input_ids"], ["shape"]),
+            helper.make_node("Slice", ["shape", "one", "two"], ["tokens"]),
+            helper.make_node("Sub", ["shortest", "tokens"], ["difference"]),
+            helper.make_node("Max", ["difference", "none"], ["missing"]),
+        ]
+    )
 
 
 def _add_to_logits(folder: Path, change: Any) -> None:

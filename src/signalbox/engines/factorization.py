@@ -74,7 +74,7 @@ def read_direction(
         with np.load(tensors, allow_pickle=False) as arrays:
             folded = Factorization.fold(arrays["models"], arrays["projection"], arrays["head"])
     except (ValueError, KeyError, OSError) as problem:
-        raise RouterError(f"{tensors}: {problem}") from problem
+        raise RouterError(f"{tensors}: {problem}\n  fix: export the checkpoint again, from a sound copy") from problem
     return folded.pair(*pair)
 
 

@@ -265,7 +265,9 @@ def _open_factorization(section: EngineSection, *, prepared: Path | None) -> tup
         network = open_network(encoder.model, device=section.device, dtype=encoder.manifest.dtype, prepared=prepared)
         max_tokens = min(embedding.max_tokens, encoder.manifest.max_tokens)
         reader = Reader(encoder.tokenizer, max_tokens, section.reads)
-        pace = network.measure(lengths(max_tokens), until_seconds=SLOW * section.deadline_ms / 1000)
+        pace = network.measure(
+            lengths(max_tokens), until_seconds=SLOW * section.deadline_ms / 1000, vocabulary=reader.vocabulary
+        )
         slow = too_slow(section, pace, network.provider)
         embedder: Embedder = Encoder(network, reader, encoder.manifest.pooling, pace)
         found = len(embedder.vector("a", math.inf))
@@ -306,7 +308,9 @@ def _open_classifier(section: EngineSection, *, tiers: bool, prepared: Path | No
         window = (max_tokens, max_tokens // 2)
     reader = Reader(bundle.tokenizer, max_tokens, section.reads)
     longest = max_tokens if window is None else window[0]
-    pace = network.measure(lengths(longest), until_seconds=SLOW * section.deadline_ms / 1000)
+    pace = network.measure(
+        lengths(longest), until_seconds=SLOW * section.deadline_ms / 1000, vocabulary=reader.vocabulary
+    )
     engine = Classifier(
         network, reader, manifest.labels, strong=strong, window=window, per_token=manifest.per_token, pace=pace
     )

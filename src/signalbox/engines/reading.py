@@ -38,6 +38,11 @@ class Reader:
         self._extra = len(self._before) + len(self._after)
         self._trimmer = Trimmer(open_encoder(tokenizer), max_tokens, Frame(labels=_PLAIN, extra_tokens=self._extra))
 
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the model was trained with; added ones may lie behind what it knows."""
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=False))
+
     def prompt(self, request: ParsedRequest) -> str:
         """Return what is read of a request, within the budget; empty if no user says anything."""
         return _trimmed(self._trimmer, request, self._scope)

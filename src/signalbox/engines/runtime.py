@@ -84,11 +84,12 @@ class Gauge:
 
 
 class Network:
-    """A graph ready to run. Threads share one."""
+    """A graph ready to run. Threads share one. path: what was loaded. model: what it was made of, for messages."""
 
-    def __init__(self, session: Any, path: Path) -> None:
+    def __init__(self, session: Any, path: Path, model: Path | None = None) -> None:
         self._session = session
         self.path = path
+        self.model = model or path
         self.inputs: tuple[str, ...] = tuple(port.name for port in session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(port.name for port in session.get_outputs())
 
@@ -110,7 +111,7 @@ class Network:
         try:
             found: list[Array] = self._session.run(list(outputs or self.outputs[:1]), dict(feeds))
         except Exception as problem:  # ONNX Runtime has a dozen exceptions without a common base
-            raise RouterError(f"{self.path}: ONNX Runtime failed with {type(problem).__name__}") from problem
+            raise RouterError(f"{self.model}: ONNX Runtime failed with {type(problem).__name__}") from problem
         return found
 
     def run_ids(self, ids: Sequence[int] | NDArray[np.int64], output: str | None = None) -> Array:
@@ -131,23 +132,45 @@ class Network:
             return np.arange(row.shape[1], dtype=np.int64).reshape(1, -1)
         raise RouterError(f"the model wants an input {name!r}; expected input_ids, attention_mask or token_type_ids")
 
-    def measure(self, lengths: Sequence[int], *, until_seconds: float = float("inf"), token: int = 1) -> Pace:
+    def measure(
+        self, lengths: Sequence[int], *, until_seconds: float = float("inf"), vocabulary: int | None = None
+    ) -> Pace:
         """Run texts of these lengths, which also warms the session up, and return how long each took at best.
 
-        until_seconds: no longer ones are run once one took so long.
+        until_seconds: no longer ones are run once one took so long. vocabulary: tokens that the texts are taken from,
+        evenly; without one they are one token again and again. Raises RouterError for answers that are no numbers.
         """
         points = []
         for length in sorted(set(lengths)):
-            ids = np.full(length, token, dtype=np.int64)
+            ids = warm_up_ids(length, vocabulary)
             best = float("inf")
             for _ in range(MEASURED_RUNS):
                 began = time.perf_counter()
-                self.run_ids(ids)
+                found = self.run_ids(ids)
                 best = min(best, time.perf_counter() - began)
+            check_finite(found, self.model, f"it answers a text of {length} tokens with")
             points.append((length, best))
             if best > until_seconds:
                 break
         return Pace(tuple(points))
+
+
+def warm_up_ids(length: int, vocabulary: int | None) -> NDArray[np.int64]:
+    """Return a text that no user wrote: tokens from all over the vocabulary, or one of them again and again."""
+    if vocabulary is None:
+        return np.full(length, 1, dtype=np.int64)
+    return np.linspace(0, max(0, vocabulary - 1), length).astype(np.int64)
+
+
+def check_finite(found: Array, file: Path, what: str) -> None:
+    """Refuse a model whose numbers are none. what: they are, behind "the numbers". Raises RouterError."""
+    finite = int(np.isfinite(found).sum())
+    if finite < found.size:
+        raise RouterError(
+            f"{file}: {found.size - finite} of the {found.size} numbers {what} are NaN or infinite; "
+            "expected finite ones\n"
+            "  fix: export it again from a sound checkpoint, with float32 weights if float16 or int8 ones overflow"
+        )
 
 
 def open_network(
@@ -166,10 +189,11 @@ def open_network(
             "  fix: export the model with int8 or float32 weights, or run it where there is a GPU"
         )
     options = _options(runtime)
+    file = model
     if prepared is not None and providers[0] == CPU:
         with suppress(OSError):  # a full or read-only disk costs memory, not the engine
-            model = _prepare(runtime, model, prepared, dtype)
-    return Network(_session(runtime, model, options, providers), model)
+            file = _prepare(runtime, model, prepared, dtype)
+    return Network(_session(runtime, file, options, providers), file, model)
 
 
 def _runtime() -> Any:

@@ -63,24 +63,28 @@ def judged_policy(
     )
 
 
-def encoder_bundle(folder: Path, dims: int = 4, *, pooling: str = "mean", max_tokens: int = 256) -> Path:
+def encoder_bundle(
+    folder: Path, dims: int = 4, *, pooling: str = "mean", max_tokens: int = 256, weight: float = 1.0
+) -> Path:
     """An encoder that puts hard words and small talk on two axes."""
     folder.mkdir(parents=True, exist_ok=True)
-    hard, easy = [1.0] + [0.0] * (dims - 1), [0.0, 1.0] + [0.0] * (dims - 2)
+    hard, easy = [weight] + [0.0] * (dims - 1), [0.0, 1.0] + [0.0] * (dims - 2)
     tiny.encoder(folder / "model.onnx", {"proof": hard, "theorem": hard, "hi": easy, "thanks": easy}, dims)
     tiny.tokenizer(folder)
     seal(folder, schema=1, kind="encoder", architecture="Tiny", pooling=pooling, max_tokens=max_tokens)
     return folder
 
 
-def factorization_bundle(folder: Path, dims: int = 4, models: Sequence[str] = ("strong", "weak")) -> Path:
+def factorization_bundle(
+    folder: Path, dims: int = 4, models: Sequence[str] = ("strong", "weak"), *, projection: float = 4.0
+) -> Path:
     """A checkpoint whose first model is better on the first axis, and whose second on the second."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = np.zeros((len(models), 3), dtype=np.float32)
     rows[:, 2] = 1e-3
     rows[0], rows[1] = (2, 0, 0), (0, 5, 0)  # of lengths that have to be taken out
-    projection = np.zeros((3, dims), dtype=np.float32)
-    projection[0, 0] = projection[1, 1] = 4.0
-    np.savez(folder / "tensors.npz", models=rows, projection=projection, head=np.ones((1, 3), dtype=np.float32))
+    matrix = np.zeros((3, dims), dtype=np.float32)
+    matrix[0, 0] = matrix[1, 1] = projection
+    np.savez(folder / "tensors.npz", models=rows, projection=matrix, head=np.ones((1, 3), dtype=np.float32))
     seal(folder, schema=1, kind="matrix_factorization", architecture="MF", labels=tuple(models), embedding="tiny")
     return folder

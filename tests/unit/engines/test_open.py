@@ -20,7 +20,7 @@ from signalbox.policy.load import load_text
 from tests.unit.decide.cases import make_case, make_policy
 
 from . import tiny
-from .bundles import TASKS, TIERS, classifier_bundle, judged_policy
+from .bundles import TASKS, TIERS, classifier_bundle, encoder_bundle, factorization_bundle, judged_policy
 from .preference.bundles import write_bundle
 from .preference.tokenizers_like_qwen import prompt_tokenizer, tokenizer_json
 from .scripted_server import respond, serving
@@ -123,11 +123,64 @@ def test_a_shorter_budget_than_the_bundles_is_kept(tmp_path: Path) -> None:
     assert ask(engines, "proof " * 5000).route == "strong"
 
 
+OVERFLOWS = 1e37  # a text of nothing else is over float32's end, a word among many is not
+
+
 def test_numbers_that_are_none_fail_the_engine_and_nothing_else(tmp_path: Path) -> None:
-    bundle = classifier_bundle(tmp_path / "b", {"proof": (float("nan"), 0, 0)})
+    bundle = classifier_bundle(tmp_path / "b", {"proof": (OVERFLOWS, 0, 0)})
     engines = opened(judged_policy(bundle), strict=True)
-    assert ask(engines).detail == "not_finite"
+    assert ask(engines, "proof " * 60).detail == "not_finite"
     assert ask(engines, "hi").outcome is Outcome.RESULT
+
+
+NOT_FINITE = (
+    r"(?s)/b/{file}: \d+ of the \d+ numbers .* are NaN or infinite; expected finite ones\n  fix: export it again"
+)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("prepared", [True, False])
+def test_a_model_without_numbers_is_refused_when_it_is_opened(tmp_path: Path, number: float, *, prepared: bool) -> None:
+    bundle = classifier_bundle(tmp_path / "b", {"why": (number, 0, 0)})
+    folder = tmp_path / "prepared" if prepared else None
+    with pytest.raises(SignalboxError, match=NOT_FINITE.format(file="model.onnx")):
+        open_engines(judged_policy(bundle), strict=True, prepared=folder)
+    engines = opened(judged_policy(bundle))
+    [notice] = engines.notices
+    assert "NaN or infinite" in notice.problem
+    assert ask(engines).detail == "not_opened"
+
+
+def test_a_modality_engine_without_numbers_is_refused_too(tmp_path: Path) -> None:
+    members = {"kind": "modality", "window": {"tokens": 64, "stride": 32}}
+    bundle = classifier_bundle(tmp_path / "b", bias=[0.0, float("nan"), 0.0], members=members)
+    policy = judged_policy(bundle, {"name": "judge"}, engine={"kind": "modality"})
+    with pytest.raises(SignalboxError, match=NOT_FINITE.format(file="model.onnx")):
+        open_engines(policy, strict=True)
+
+
+def test_a_preference_model_without_numbers_is_refused_too(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "b", not_finite=True)
+    judge = {"kind": "preference", "bundle": str(tmp_path / "b")}
+    policy = make_policy(
+        engines={"judge": judge}, routers={"r": {"tasks": TASKS, "default_task": "simple", "engine": "judge"}}
+    )
+    with pytest.raises(SignalboxError, match=NOT_FINITE.format(file="model.onnx")):
+        open_engines(policy, strict=True)
+
+
+def test_an_encoder_without_numbers_is_refused_too(tmp_path: Path) -> None:
+    tensors, encoder = factorization_bundle(tmp_path / "t"), encoder_bundle(tmp_path / "b", weight=float("nan"))
+    engine = {"kind": "matrix_factorization", "embedding": {"bundle": str(encoder)}}
+    with pytest.raises(SignalboxError, match=NOT_FINITE.format(file="model.onnx")):
+        open_engines(judged_policy(tensors, engine=engine), strict=True)
+
+
+def test_tensors_without_numbers_are_refused_too(tmp_path: Path) -> None:
+    tensors, encoder = factorization_bundle(tmp_path / "t", projection=float("nan")), encoder_bundle(tmp_path / "b")
+    engine = {"kind": "matrix_factorization", "embedding": {"bundle": str(encoder)}}
+    with pytest.raises(SignalboxError, match=r"(?s)/t/tensors.npz: .*NaN.*expected finite.*fix: export the checkpoint"):
+        open_engines(judged_policy(tensors, engine=engine), strict=True)
 
 
 def test_check_opens_bundles_and_names_file_finding_and_fix(tmp_path: Path) -> None:

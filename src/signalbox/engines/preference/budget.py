@@ -85,6 +85,11 @@ class PromptTokenizer(HuggingFaceEncoder):
         except RouterError as problem:
             raise RouterError(f"{path}: {problem}") from problem
 
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens there are, special ones left out."""
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=False))
+
     def ids(self, text: str) -> list[int]:
         """Return the tokens of a text. Gives the GIL away while it works."""
         [encoding] = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from signalbox.engines.runtime import CUDA, Network, Pace
+from signalbox.engines.runtime import CUDA, Network, Pace, check_finite, warm_up_ids
 from signalbox.errors import RouterError
 
 PAST, PRESENT, LOGITS = "past_key_values.", "present.", "logits"
@@ -44,7 +44,7 @@ class Decoder:
 
         self._runtime = onnxruntime
         self._session = network.session
-        self._path = network.path
+        self._path = network.model
         self._device = "cuda" if network.provider == CUDA else "cpu"
         past = [port for port in self._session.get_inputs() if port.name.startswith(PAST)]
         self._past = [port.name for port in past]
@@ -55,7 +55,7 @@ class Decoder:
         missing = [name for name in (*self._present, LOGITS) if name not in network.outputs]
         if not past or "input_ids" not in others or missing or set(others) - set(_KNOWN_INPUTS):
             raise RouterError(
-                f"{network.path}: inputs {', '.join(others)} and {len(past)} {PAST}*; expected "
+                f"{network.model}: inputs {', '.join(others)} and {len(past)} {PAST}*; expected "
                 f"{', '.join(_KNOWN_INPUTS)}, {PAST}N.key and .value, and outputs {LOGITS}, {PRESENT}N.key, .value"
                 "\n  fix: export the model again with `signalbox models export`"
             )
@@ -94,18 +94,18 @@ class Decoder:
         row = np.asarray(logits.numpy()[0, -1], dtype=np.float32)
         return row, Memory(end, tuple(present)) if remember else memory
 
-    def measure(self, lengths: Sequence[int], *, until_seconds: float = float("inf"), token: int = 1) -> Pace:
-        """Run texts of these lengths, which also warms the session up, and return how long each took at best.
-
-        until_seconds: no longer ones are run once one took so long.
-        """
+    def measure(
+        self, lengths: Sequence[int], *, until_seconds: float = float("inf"), vocabulary: int | None = None
+    ) -> Pace:
+        """Run texts of these lengths, as `Network.measure` does, with the same arguments and errors."""
         points = []
         for length in sorted(set(lengths)):
-            best = float("inf")
+            ids, best = warm_up_ids(length, vocabulary).tolist(), float("inf")
             for _ in range(MEASURED_RUNS):
                 began = time.perf_counter()
-                self.run([token] * length, self._empty, remember=False)
+                found, _ = self.run(ids, self._empty, remember=False)
                 best = min(best, time.perf_counter() - began)
+            check_finite(found, self._path, f"it answers a text of {length} tokens with")
             points.append((length, best))
             if best > until_seconds:
                 break

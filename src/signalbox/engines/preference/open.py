@@ -88,7 +88,9 @@ def open_local(
     tokenizer.chat(form.chat, "")  # the special tokens are there
     network = open_network(bundle.model, device=device, dtype=manifest.dtype, prepared=prepared)
     decoder = Decoder(network)
-    pace = decoder.measure(lengths(min(tokens, LONGEST_MEASURED)), until_seconds=until_seconds)
+    pace = decoder.measure(
+        lengths(min(tokens, LONGEST_MEASURED)), until_seconds=until_seconds, vocabulary=tokenizer.vocabulary
+    )
     engine = LocalPreference(
         decoder,
         tokenizer,

@@ -13,10 +13,10 @@ from tests.unit.engines.preference.tokenizers_like_qwen import tokenizer_json
 VOCABULARY = 3100  # more than the tokenizer has
 
 
-def write_bundle(folder: Path, **manifest: Any) -> Path:
+def write_bundle(folder: Path, *, not_finite: bool = False, **manifest: Any) -> Path:
     folder.mkdir()
     found = weights(VOCABULARY)
-    write_decoder(folder / "model.onnx", found)
+    write_decoder(folder / "model.onnx", found, not_finite=not_finite)
     (folder / "tokenizer.json").write_text(tokenizer_json())
     files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
     content = {"schema": 1, "kind": "preference", "architecture": "tiny", "max_tokens": 1200, "files": files}

@@ -51,6 +51,22 @@ class Modality(StrEnum):
     FILE = "file"
 
 
+class Output(StrEnum):
+    """Kinds of answer a model gives."""
+
+    TEXT = "text"
+    IMAGE = "image"
+
+
+class ImageAsked(StrEnum):
+    """How a request asks for an image, if it does. Closed: it is a metric label."""
+
+    NO = ""
+    WORDS = "words"  # its text does, as far as we can tell
+    ENGINE = "engine"  # an engine says that its text does
+    PARAMETERS = "parameters"  # it demands one: nothing else will do
+
+
 class InOut(StrEnum):
     """What goes in and what is wanted out. Closed: policies match on it."""
 
@@ -276,6 +292,8 @@ class Features(NamedTuple):
     answer_tokens_asked: int | None = None
     reasoning: bool = False
     modality: InOut = InOut.TEXT
+    image_demanded: bool = False  # by parameters, which leave no doubt
+    image_asked: float = 0.0  # chance that the words ask for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,6 +443,7 @@ class Candidate:
     price: Price | None  # None: unknown, and never counted as free
     max_input_tokens: int | None = None  # None: what the context leaves
     catalogue_price: Price | None = None  # where neither the policy nor a price list on the web has one
+    outputs: frozenset[Output] = frozenset({Output.TEXT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,3 +470,5 @@ class Decision:
     judged: Judgement | None = None  # what the router's engine said, if it was asked
     goal: str = ""  # which of the router's `goals` was taken, by the name of its router; empty without goals
     completion: Completion | None = None  # what the client is answered; then nobody in the chain is asked
+    image_asked: ImageAsked = ImageAsked.NO
+    image_served: bool = False  # the first candidate can give the image that was asked for

@@ -31,6 +31,7 @@ models = st.fixed_dictionaries(
         "context_tokens": st.sampled_from([None, 10, 1_000, 100_000]),
         "max_output_tokens": st.sampled_from([None, 50]),
         "modalities": st.sampled_from([["text"], ["text", "image"]]),
+        "outputs": st.sampled_from([["text"], ["text"], ["text", "image"], ["image"]]),
         "tools": st.booleans(),
         "json_schema": st.booleans(),
         "endpoints": st.sampled_from([None, None, ["chat_completions"], ["embeddings", "messages"]]),
@@ -158,6 +159,7 @@ members = st.fixed_dictionaries(
         "routing_preference": st.sampled_from(["budget", "quality", "nonsense"]),
         "metadata": st.sampled_from([None, [], {}, {"team": "search"}, {"team": 1}]),
         "max_tokens": st.sampled_from([1, 40, 500]),
+        "modalities": st.sampled_from([["image"], ["text", "image"], ["text"]]),
         "tools": st.just([{"type": "function", "function": {"name": "f"}}]),
         "response_format": st.just({"type": "json_schema", "json_schema": {"name": "s", "schema": {}}}),
     },
@@ -186,7 +188,9 @@ def cases(draw: st.DrawFn) -> Case:
         complexity=draw(st.sampled_from([0.0, 0.3, 0.9, float("nan")])),
         **draw(members),
     )
-    features = case.features._replace(modality=draw(st.sampled_from([InOut.TEXT, InOut.IMAGE_OUT])))
+    asked = draw(st.sampled_from([0.0, 0.0, 1.0]))
+    modality = draw(st.sampled_from([InOut.TEXT, InOut.IMAGE_OUT]))
+    features = case.features._replace(modality=modality, image_asked=asked)
     return replace(case, features=features, signals=replace(case.signals, answers=draw(answers)))
 
 

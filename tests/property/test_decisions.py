@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from signalbox.decide.counts import Counts
 from signalbox.decide.filters import FILTERS, Demands
 from signalbox.decide.headers import header_says
+from signalbox.decide.outputs import ASKED_IN_WORDS, DEMANDED, DEMANDED_WITH_TEXT, NOTHING, PLAIN
 from signalbox.decide.pipeline import Pipeline, describe
 from signalbox.decide.pools import make_candidates
 from signalbox.decide.rank import Measures, rank_cheapest
 from signalbox.errors import RequestError
-from signalbox.types import Case, Decision, Endpoint, Privacy, Reason, Refusal
+from signalbox.types import Case, Decision, Endpoint, Output, Privacy, Reason, Refusal
 from tests.property.policies import LOCAL_ONLY, MODEL_NAMES, PROVIDER_NAMES, cases, features, policies
 from tests.unit.decide.cases import make_case, make_policy
 
@@ -33,6 +34,7 @@ demands = st.builds(
     models=names_or_nothing,
     only=providers_or_nothing,
     ignore=providers_or_nothing,
+    wanted=st.sampled_from([PLAIN, NOTHING, ASKED_IN_WORDS, DEMANDED, DEMANDED_WITH_TEXT]),
 )
 
 
@@ -122,6 +124,16 @@ def test_every_candidate_in_a_chain_can_take_the_request(policy, case):
             assert case.features.modalities <= candidate.modalities
             assert candidate.tools or not case.features.tools
             assert candidate.json_schema or not case.features.json_schema
+            assert Output.IMAGE in candidate.outputs or not case.features.image_demanded
+
+
+@given(policies(), cases())
+@settings(max_examples=200)
+def test_words_that_ask_for_an_image_refuse_nothing_that_plain_words_would_not(policy, case):
+    plain = replace(case, features=case.features._replace(image_asked=0.0))
+    asking = replace(case, features=case.features._replace(image_asked=1.0))
+    refused = [outcome(Pipeline.compile(policy), each) for each in (plain, asking)]
+    assert isinstance(refused[0], RequestError) == isinstance(refused[1], RequestError)
 
 
 @given(policies(), cases())

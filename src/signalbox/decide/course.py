@@ -123,7 +123,11 @@ def asks(router: CompiledRouter, case: Case, demands: Demands, *, is_spent: bool
 
 
 def _able(router: CompiledRouter, model: str, case: Case, demands: Demands) -> Candidate | None:
-    """Return the session's model if it is still in the router, can take this request, and is up."""
+    """Return the session's model if it is still in the router, can take this request, and is up.
+
+    One that cannot give the kind of answer asked for stays only where no other model of the router can either, or
+    where the session may not move.
+    """
     home = router.homes.get(model)
     if home is None:
         return None
@@ -132,6 +136,12 @@ def _able(router: CompiledRouter, model: str, case: Case, demands: Demands) -> C
     alone = tuple([candidate for candidate in home.chain if candidate.model == model])
     for _, keep in FILTERS:
         if not keep(alone, demands):
+            return None
+    if not demands.wanted.suits(alone[0]) and not is_tool_loop(case) and not is_bound(case.request):
+        others = router.members
+        for _, keep in FILTERS:
+            others = keep(others, demands)
+        if any(map(demands.wanted.suits, others)):
             return None
     return alone[0]
 

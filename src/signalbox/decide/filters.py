@@ -1,17 +1,18 @@
 """Hard filters: which candidates can take a request at all.
 
 Each is a small function (candidates, demands) -> those that pass, in the same order, and the very same
-tuple when all do. Privacy comes before everything a request could be changed for, and context last: it
-alone works with an estimate.
+tuple when all do. Privacy comes before everything a request could be changed for; context, which works with
+an estimate, and the kind of answer, which may be a guess at what words mean, come last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from signalbox.decide.counts import Counts
 from signalbox.decide.members import read_name_list, read_own_member
+from signalbox.decide.outputs import PLAIN, Wanted, wanted
 from signalbox.errors import RequestError
 from signalbox.types import Candidate, Case, Endpoint, Features, ParsedRequest, Privacy, Refusal
 
@@ -32,13 +33,17 @@ class Demands:
     models: tuple[str, ...] | None  # the body's `models`: only these, in this order
     only: tuple[str, ...] | None  # the body's `provider.only`
     ignore: tuple[str, ...] | None  # the body's `provider.ignore`
+    wanted: Wanted = PLAIN  # kinds of answer
 
 
 Filter = Callable[[Candidates, Demands], Candidates]
 
 
-def read_demands(case: Case, privacy: Privacy, counts: Counts) -> Demands:
-    """Return the demands of a request. Raises RequestError when `models` or `provider` is malformed."""
+def read_demands(case: Case, privacy: Privacy, counts: Counts, heads: Collection[str] = ()) -> Demands:
+    """Return the demands of a request. Raises RequestError when `models` or `provider` is malformed.
+
+    heads: names of engines that say what kind of answer a request wants.
+    """
     request = case.request
     members = request.scan.members
     models = only = ignore = None
@@ -46,7 +51,7 @@ def read_demands(case: Case, privacy: Privacy, counts: Counts) -> Demands:
         models = read_name_list(read_own_member(request, "models"), "models")
     if "provider" in members:
         only, ignore = _read_provider(request)
-    return Demands(request.endpoint, privacy, case.features, counts, models, only, ignore)
+    return Demands(request.endpoint, privacy, case.features, counts, models, only, ignore, wanted(case, heads))
 
 
 def _read_provider(request: ParsedRequest) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
@@ -169,6 +174,19 @@ def keep_context(candidates: Candidates, demands: Demands) -> Candidates:
     return _same_or([c for c in guessed if c.context_tokens == widest], candidates)
 
 
+def keep_answers(candidates: Candidates, demands: Demands) -> Candidates:
+    """Those that make images, when the request demands one in its parameters."""
+    return demands.wanted.keep(candidates) if demands.wanted.is_demand else candidates
+
+
+def keep_asked(candidates: Candidates, demands: Demands) -> Candidates:
+    """Those that make images where words ask for one, and those that write elsewhere; all, where nobody does.
+
+    The last filter: what is only asked for in words must not leave a request without a model for another reason.
+    """
+    return candidates if demands.wanted.is_demand else demands.wanted.keep(candidates)
+
+
 def _same_or(kept: list[Candidate], candidates: Candidates) -> Candidates:
     return candidates if len(kept) == len(candidates) else tuple(kept)
 
@@ -179,11 +197,13 @@ FILTERS: tuple[tuple[str, Filter], ...] = (
     ("modality", keep_modality),
     ("tools", keep_tools),
     ("json_schema", keep_json_schema),
+    ("answers", keep_answers),
     ("models", keep_requested_models),
     ("provider", keep_requested_providers),
     ("output", keep_output),
     ("input", keep_input),
     ("context", keep_context),
+    ("asked", keep_asked),
 )
 """Name, as decisions and errors show it, and filter, in the order they run."""
 

@@ -39,7 +39,7 @@ from signalbox.errors import RequestError
 from signalbox.policy.schema import Policy
 from signalbox.policy.world import Ranking
 from signalbox.tokens.counter import Counter
-from signalbox.types import Candidate, Case, Decision, ParsedRequest, PinOutcome, Price, Privacy, Reason
+from signalbox.types import Candidate, Case, Decision, ImageAsked, ParsedRequest, PinOutcome, Price, Privacy, Reason
 from signalbox.world import Hold
 
 Candidates = tuple[Candidate, ...]
@@ -52,6 +52,7 @@ class Pipeline:
     limits: of every request. dearest: what an unknown price counts as in a budget.
     counters: models whose tokenizer is known, by name.
     drops: top-level body members that are ours and no provider's.
+    heads: engines whose labels may say that an image is asked for.
     """
 
     resolver: Resolver
@@ -63,6 +64,7 @@ class Pipeline:
     counters: Mapping[str, Counter] = field(default_factory=dict)
     drops: frozenset[str] = OWN_MEMBERS
     has_engines: bool = False
+    heads: frozenset[str] = frozenset()
 
     @classmethod
     def compile(cls, policy: Policy, prices: Mapping[str, Price] = NO_PRICES) -> Pipeline:
@@ -80,6 +82,7 @@ class Pipeline:
             dearest=budgets.dearest(resolver.candidates.values()),
             counters=compile_counters(policy),
             has_engines=any(router.engines for router in resolver.routers.values()),
+            heads=frozenset(name for name, engine in policy.engines.items() if engine.kind == "modality"),
         )
 
     @property
@@ -117,7 +120,7 @@ class Pipeline:
             is_spent = budgets.ruling(keys, case) is not None
             header = matching_header(case.request.headers, target.local_only)
             privacy = Privacy.ANY if header is None else Privacy.LOCAL
-            demands = read_demands(case, privacy, Counts(case, self.counters))
+            demands = read_demands(case, privacy, Counts(case, self.counters), self.heads)
             asks = courses.asks(target, case, demands, is_spent=is_spent)
             return asks if asks.questions else None
         except RequestError:
@@ -151,7 +154,7 @@ class Pipeline:
         router = target if isinstance(target, CompiledRouter) else None
         header = matching_header(case.request.headers, self.local_only if router is None else router.local_only)
         privacy = Privacy.ANY if header is None else Privacy.LOCAL
-        demands = read_demands(case, privacy, Counts(case, self.counters))
+        demands = read_demands(case, privacy, Counts(case, self.counters), self.heads)
         held = Budgets(self.limits if router is None else self.limits + router.limits, self.dearest)
         keys = held.keys(case)
         spent = budgets.ruling(keys, case)
@@ -173,7 +176,11 @@ class Pipeline:
         chain, explored = self._order(kept, course, owner, demands, measures, spent, trace)
         if pinned is not None:
             chain, course = _with_pin(chain, pinned, course, case, measures)
+        image_asked = demands.wanted.asked
+        is_served = image_asked is not ImageAsked.NO and demands.wanted.suits(chain[0])
         if trace is not None:
+            if image_asked is not ImageAsked.NO:
+                trace["image"] = {"asked": image_asked.value, "served": is_served, "why": _why(is_served)}
             trace["ranking"] = describe_ranking(chain, pool, course, measures)
         if len(chain) > self.max_attempts:
             removed.update((candidate.model, MAX_ATTEMPTS) for candidate in chain[self.max_attempts :])
@@ -204,6 +211,8 @@ class Pipeline:
             judged=course.judged,
             goal=course.goal,
             completion=completion,
+            image_asked=image_asked,
+            image_served=is_served,
         )
 
     def _order(
@@ -264,6 +273,12 @@ class Pipeline:
             return pool.route, arrange(chain, standings(chain, name, case.signals))[0].model
         except Exception:  # noqa: BLE001 - nothing that follows from a shadow may touch the request
             return None
+
+
+def _why(is_served: bool) -> str:
+    if is_served:
+        return "models that make images are preferred"
+    return "no model left of this route makes images: the request goes on to one that writes"
 
 
 def _filter(pool: Pool, demands: Demands, removed: dict[str, str], trace: Trace | None) -> Candidates:

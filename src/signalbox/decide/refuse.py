@@ -49,6 +49,7 @@ def _hint(name: str, demands: Demands) -> str:
         "provider": "The body's provider allows none of the others.",
         "output": f"It asks for up to {features.output_tokens} tokens of output.",
         "input": f"The prompt has {about}{features.prompt_tokens} tokens, more than they are given.",
+        "answers": "It demands an image, and none of them makes any.",
         "context": f"The prompt has {about}{features.prompt_tokens} tokens{reserved}.",
     }
     return hints[name]

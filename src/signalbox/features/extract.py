@@ -12,7 +12,7 @@ from signalbox.features.asked import answer_tokens, asks_for_image, asks_to_reas
 from signalbox.features.complexity import complexity
 from signalbox.features.tokens import estimate_prompt_tokens
 from signalbox.features.vocabulary import WORD_CLASSES
-from signalbox.types import Features, InOut, Modality, ParsedRequest, Scan
+from signalbox.types import Endpoint, Features, InOut, Modality, ParsedRequest, Scan
 
 LEXICON = Lexicon(WORD_CLASSES)
 
@@ -40,9 +40,9 @@ def extract(request: ParsedRequest) -> Features:
     reasoning = parameters.asks_to_reason(request) if not members.keys().isdisjoint(REASONING_MEMBERS) else None
     if reasoning is None:
         reasoning = bool(asked) and asks_to_reason(asked)
-    image_out = (bool(asked) and asks_for_image(asked)) or (
-        "modalities" in members and parameters.asks_for_image(request)
-    )
+    image_asked = bool(asked) and asks_for_image(asked)
+    may_demand = "modalities" in members or ("tools" in members and request.endpoint is Endpoint.RESPONSES)
+    image_demanded = may_demand and parameters.demands_image(request)
     roles = scan.roles
     images, audio, files = scan.images, scan.audio, scan.files
     return Features(
@@ -78,7 +78,9 @@ def extract(request: ParsedRequest) -> Features:
         scripts=_scripts(turn.letters),
         answer_tokens_asked=answer_tokens(asked) if asked else None,
         reasoning=reasoning,
-        modality=_modality(images > 0, audio > 0, files > 0, image_out),
+        modality=_modality(images > 0, audio > 0, files > 0, image_asked or image_demanded),
+        image_demanded=image_demanded,
+        image_asked=1.0 if image_asked else 0.0,
     )
 
 

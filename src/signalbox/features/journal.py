@@ -44,6 +44,8 @@ FIELDS: tuple[str, ...] = (
     "code_share",
     "maths_share",
     *(f"{script}_share" for script in SCRIPTS),
+    "image_demanded",
+    "image_asked",
 )
 """Names of the columns, in order. Journals outlive releases: new columns go to the end, and none is ever reused."""
 
@@ -92,6 +94,8 @@ def journal_features(features: Features) -> tuple[float, ...]:
         _share(features.code_share),
         _share(features.maths_share),
         *_scripts(features.scripts),
+        _flag(features.image_demanded),
+        _share(features.image_asked),
     )
 
 

@@ -35,7 +35,7 @@ from signalbox.policy.world import (
 )
 from signalbox.tokens.templates import TemplateName
 from signalbox.tokens.vocabulary import Format
-from signalbox.types import Endpoint, Modality
+from signalbox.types import Endpoint, Modality, Output
 
 MAX_BODY_BYTES_LIMIT = 256 * 1024 * 1024
 """Largest value `gateway.max_body_bytes` may have."""
@@ -191,6 +191,11 @@ class Model(Section):
     max_output_tokens: int | None = Field(default=None, gt=0, description="Longest answer. Default: unknown.")
     modalities: tuple[Modality, ...] = Field(
         default=(Modality.TEXT,), min_length=1, description="Kinds of input it takes."
+    )
+    outputs: tuple[Output, ...] = Field(
+        default=(Output.TEXT,),
+        min_length=1,
+        description="Kinds of answer it gives: `image` if it makes images, or takes the tool `image_generation`.",
     )
     tools: bool = Field(default=True, description="Takes tool definitions.")
     json_schema: bool = Field(default=True, description="Can be held to a JSON schema.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.decide.filters import FILTERS, keep_context
+from signalbox.decide.filters import FILTERS, keep_asked, keep_context
 from signalbox.errors import RequestError
 from signalbox.types import Endpoint, Privacy
 from tests.unit.decide.cases import LOCAL_ONLY, MODELS, decide, make_case, make_policy, names
@@ -197,5 +197,5 @@ def test_the_chain_is_cut_at_the_most_attempts_the_policy_allows():
     assert decision.removed == {"acme-mini": "max_attempts"}
 
 
-def test_context_is_the_last_filter_because_its_slack_needs_the_final_pool():
-    assert FILTERS[-1] == ("context", keep_context)
+def test_only_a_wish_comes_after_context_whose_slack_needs_the_final_pool():
+    assert FILTERS[-2:] == (("context", keep_context), ("asked", keep_asked))

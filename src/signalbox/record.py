@@ -20,6 +20,15 @@ class Target(NamedTuple):
     model: str | None
 
 
+class Asked(NamedTuple):
+    """An engine that was asked, and how it went. microseconds: until its answer was there, or was given up."""
+
+    engine: str
+    outcome: str
+    detail: str
+    microseconds: int
+
+
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A decision, or a refusal if `error` is set.
 
@@ -34,6 +43,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     goal: router that was taken among the router's goals.
     engine: that was asked; how it went, as `EngineOutcome` and a detail, the microseconds until then, the score it gave
     and the threshold that was held against.
+    asked: engines asked beside that one, those of rules for example: name, outcome, detail and microseconds.
     store: what was wrong with the store, if it was asked in vain. world: generation of the snapshot.
     features: what the journal keeps of the request, in the order of `features.journal.FIELDS`.
     spent_on_answer: tokens by model, where the engine answered the request itself; the chain was not asked then.
@@ -74,6 +84,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     features: tuple[float, ...] = ()
     goal: str = ""
     spent_on_answer: tuple[Spent, ...] = ()
+    asked: tuple[Asked, ...] = ()
 
     @property
     def prompt_tokens(self) -> int | None:

@@ -209,7 +209,13 @@ EXT_PROC_SECONDS = Metric(
 ENGINE_ANSWERS = Metric(
     "counter",
     "signalbox_engine_answers_total",
-    "Requests an engine was asked about, by what came of it.",
+    "Requests an engine was asked about before they were decided, by what came of it; engines of rules too.",
+    ("engine", "outcome"),
+)
+ENGINE_LABELS = Metric(
+    "counter",
+    "signalbox_engine_labels_total",
+    "Requests a shadow engine was asked about after they were decided, by what came of it.",
     ("engine", "outcome"),
 )
 ENGINE_SECONDS = Metric(
@@ -414,6 +420,7 @@ METRICS: tuple[Metric, ...] = (
     DECIDE_SECONDS,
     EXT_PROC_SECONDS,
     ENGINE_ANSWERS,
+    ENGINE_LABELS,
     ENGINE_SECONDS,
     ANSWER_TOKENS,
     ATTEMPTS,

@@ -19,6 +19,7 @@ from signalbox.collector.live.rollout import RolledBack
 from signalbox.collector.marks import Marks
 from signalbox.collector.names import Labels, Names, close, error_type, status_class
 from signalbox.collector.records import RequestRecord
+from signalbox.label import Label
 from signalbox.telemetry import (
     AccessLog,
     FeedbackVerdict,
@@ -104,6 +105,7 @@ class Metrics:
         self._ext_proc_seconds = made[telemetry.EXT_PROC_SECONDS.name]
         self._engine_answers = family(telemetry.ENGINE_ANSWERS)
         self._engine_seconds = family(telemetry.ENGINE_SECONDS)
+        self._engine_labels = family(telemetry.ENGINE_LABELS)
         self._answer_tokens = family(telemetry.ANSWER_TOKENS)
         self._token_usage = family(telemetry.TOKEN_USAGE)
         self._request_duration = family(telemetry.REQUEST_DURATION)
@@ -221,6 +223,10 @@ class Metrics:
         """Count one decision that was marked."""
         self._feedback.at(router, model, verdict).inc()
 
+    def label(self, label: Label, names: Names) -> None:
+        """Count what a shadow engine said."""
+        self._engine_labels.at(*names.engine(label.engine, label.outcome)).inc()
+
     def exchange(self, exchange: Exchange, labels: Labels | None, names: Names) -> None:
         """Count one request with its attempts. `labels` belong to its request, if there is one."""
         for attempt in exchange.attempts:
@@ -239,6 +245,10 @@ class Metrics:
             return
         if verdict.decide_us:
             self._decide_seconds.observe(verdict.decide_us / 1e6)
+        for asked in verdict.asked:
+            engine, outcome = names.engine(asked.engine, asked.outcome)
+            self._engine_answers.at(engine, outcome).inc()
+            self._engine_seconds.at(engine).observe(asked.microseconds / 1e6)
         if verdict.error:
             self._refusals.at(labels.error, labels.endpoint).inc()
             return

@@ -104,6 +104,10 @@ class Names:
             return "", ""
         return close(target.provider, self.providers) or OTHER, close(target.model, self.models) or OTHER
 
+    def engine(self, engine: str, outcome: str) -> tuple[str, str]:
+        """Return an engine and how it went, each closed."""
+        return close(engine, self.engines) or OTHER, close(outcome, _ENGINE_OUTCOMES) or OTHER
+
     def consulted(self, model: str, engine: str) -> str:
         """Return the name of a model that an engine's own answer came from; the engine's for one that is its own."""
         return model if model in self.models else close(engine, self.engines) or OTHER

@@ -121,7 +121,7 @@ def apply(message: Message, collector: Collector) -> Message | None:
         return None
     if message["type"] == "label":
         with suppress(msgspec.ValidationError):  # from another release, during an upgrade
-            collector.journal.label(msgspec.convert(message["label"], Label))
+            collector.label(msgspec.convert(message["label"], Label))
         return None
     if message["type"] != "policy":
         return None  # from a newer supervisor, during an upgrade

@@ -26,6 +26,7 @@ from signalbox.collector.push import Pusher
 from signalbox.collector.records import AttemptId, AttemptRecord, ExchangeKey, RequestRecord
 from signalbox.collector.steering import STEP_SECONDS, Steering
 from signalbox.decide.budgets import dearest_price
+from signalbox.label import Label
 from signalbox.policy.schema import Policy
 from signalbox.prices.resolve import own_prices
 from signalbox.record import Target
@@ -272,6 +273,11 @@ class Collector:
         self.journal.writer.close()
         self.tick()
         self._pusher.close()
+
+    def label(self, label: Label) -> None:
+        """Take what a shadow engine said."""
+        self.metrics.label(label, self._names)
+        self.journal.label(label)
 
     def _finish(self, exchanges: Iterable[Exchange]) -> None:
         for exchange in exchanges:

@@ -16,7 +16,7 @@ from signalbox.decide.headers import HeaderPairs, local_only_pairs
 from signalbox.decide.judge import REASONS, CompiledJudge, compile_judge
 from signalbox.decide.pools import Pool, make_pool, pick
 from signalbox.decide.rollout import CompiledRollout, compile_rollout
-from signalbox.decide.rules import RuleBook, compile_rules
+from signalbox.decide.rules import CompiledRule, RuleBook, compile_rules
 from signalbox.decide.trace import Trace
 from signalbox.engines.base import Route
 from signalbox.engines.routes import routes_of
@@ -96,6 +96,30 @@ class CompiledRouter:
         except Exception:  # noqa: BLE001 - `choose` meets the same, counts it and takes the default
             return NOBODY
         return asks
+
+    def guard(
+        self, model: str, case: Case, trace: Trace | None, wanted: list[str] | None = None
+    ) -> CompiledRule | None:
+        """Return the guard that takes a request away from its session's model; None if none does.
+
+        Those of the routers for its goals count where the model is one of theirs. wanted: gets the engines whose
+        answers would have to be known.
+        """
+        try:
+            for router in (self, *(other for other in self.leads_to.values() if model in other.homes)):
+                found = router.rules.guard(case, trace, wanted)
+                if found is not None:
+                    return None if model in found.pool.names else found
+        except Exception as failure:  # noqa: BLE001 - rules that fail let a session stay, as they let others pass
+            if trace is not None:
+                trace["guard_failed"] = type(failure).__name__
+        return None
+
+    def asks_of_guards(self, model: str, case: Case) -> Asks:
+        """Return the engines `guard` wants an answer of."""
+        wanted: list[str] = []
+        self.guard(model, case, None, wanted)
+        return Asks(tuple([(engine, self.routes) for engine in dict.fromkeys(wanted)]))
 
     def choose(self, case: Case, demands: Demands, trace: Trace | None) -> Choice:
         """Return the pool for this request and why. Never raises: what fails leads to the default."""

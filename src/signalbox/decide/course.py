@@ -83,6 +83,10 @@ def _through(
                 trace["affinity"] = {"model": pin.model, "able": pinned is not None, "mode": sessions.mode}
             if pinned is not None:
                 home = router.homes[pin.model]
+                guard = router.guard(pin.model, case, trace)
+                if guard is not None:
+                    judged = guard.judgement(case)
+                    return Course(guard.pool, Reason.RULE, guard.name, side, PinOutcome.MOVED, judged=judged)
                 if sessions.mode == "strict" or is_tool_loop(case) or is_bound(case.request):
                     return Course(home, Reason.AFFINITY, rollout=side, pin=PinOutcome.KEPT, pinned=pinned)
                 pool, reason, rule, judged, goal = router.choose(case, demands, trace)
@@ -109,8 +113,9 @@ def _through(
 def asks(router: CompiledRouter, case: Case, demands: Demands, *, is_spent: bool) -> Asks:
     """Return the engines that have to be asked before a course is taken; nobody if nothing hangs on one.
 
-    An engine has no say in where a session that is out of the rollout goes, nor in one that keeps its model. When a
-    budget is spent the router's own has none either, but those of its rules do: they may guard something.
+    An engine has no say in where a session that is out of the rollout goes. In one that keeps its model only guards
+    have: rules that keep on the site what an engine sees. When a budget is spent the router's own engine has none
+    either, but those of its rules do.
     """
     if router.rollout is not None and router.rollout.side(case.signals) == OUT:
         return NOBODY
@@ -118,7 +123,7 @@ def asks(router: CompiledRouter, case: Case, demands: Demands, *, is_spent: bool
     if sessions is not None and case.signals.session_key and pin is not None and not is_spent:
         stays = sessions.mode == "strict" or is_tool_loop(case) or is_bound(case.request)
         if stays and _able(router, pin.model, case, demands) is not None:
-            return NOBODY
+            return router.asks_of_guards(pin.model, case)
     return router.asks(case, demands, rules_alone=is_spent)
 
 

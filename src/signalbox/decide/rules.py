@@ -65,13 +65,17 @@ Holds = Callable[[Look], bool]
 class CompiledRule:
     """A rule ready to run. `checks` are (condition, test) pairs, cheapest first; all must hold.
 
-    says: what an engine has to say besides.
+    says: what an engine has to say besides. guards: it keeps what an engine sees on the site, from sessions too.
     """
 
     name: str
     pool: Pool
     checks: tuple[tuple[str, Holds], ...]
     says: EngineSays | None = None
+
+    @property
+    def guards(self) -> bool:
+        return self.says is not None and all(candidate.is_local for candidate in self.pool.candidates)
 
     def judgement(self, case: Case) -> Judgement | None:
         """Return what is kept of the answer the rule held by; None if it needs none."""
@@ -85,10 +89,21 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """The rules of one router."""
+    """The rules of one router. heeded: those that a session meets which keeps its model; none without a guard."""
 
     rules: tuple[CompiledRule, ...]
     keywords: Mapping[Scope, Keywords]
+    heeded: tuple[CompiledRule, ...] = ()
+
+    def guard(self, case: Case, trace: Trace | None, wanted: list[str] | None = None) -> CompiledRule | None:
+        """Return the first rule that holds if it is a guard: for requests that pass all other rules by.
+
+        Rules that ask engines about something else are left out, for those are not asked then. wanted: as below.
+        """
+        if not self.heeded:
+            return None
+        found = RuleBook(self.heeded, self.keywords).first_match(case, trace, wanted)
+        return found if found is not None and found.guards else None
 
     def first_match(self, case: Case, trace: Trace | None, wanted: list[str] | None = None) -> CompiledRule | None:
         """Return the first rule whose conditions all hold, or None.
@@ -126,7 +141,9 @@ def compile_rules(rules: Sequence[Rule], pool_of: Callable[[Rule], Pool]) -> Rul
         checks = _checks(rule.when, numbering[rule.when.scope])
         name = rule.name or f"rule-{number}"
         compiled.append(CompiledRule(name, pool_of(rule), tuple(checks), rule.when.engine))
-    return RuleBook(tuple(compiled), {scope: Keywords(list(words)) for scope, words in numbering.items() if words})
+    keywords = {scope: Keywords(list(words)) for scope, words in numbering.items() if words}
+    heeded = [rule for rule in compiled if rule.guards or rule.says is None]
+    return RuleBook(tuple(compiled), keywords, tuple(heeded) if any(rule.guards for rule in compiled) else ())
 
 
 def _checks(when: When, numbers: dict[str, int]) -> list[tuple[str, Holds]]:

@@ -233,9 +233,14 @@ class Exchange:
             refusal = problem
         except Exception as problem:  # noqa: BLE001  as above
             refusal = self._defect(problem, signals.decision_id)
-        endpoint = begun.case.request.endpoint.value
-        policy = serving.policy
-        return Reply(mutate.refused(refusal, decision_id=signals.decision_id, endpoint=endpoint, policy=policy))
+        message = mutate.refused(
+            refusal,
+            decision_id=signals.decision_id,
+            endpoint=begun.case.request.endpoint.value,
+            policy=serving.policy,
+            answers=signals.answers,
+        )
+        return Reply(message)
 
     def _write_answers(self, answers: dict[str, Answer], case: Case) -> dict[str, bytes]:
         """Return what a client would be sent of each engine's own answer. One that cannot be written is taken out.

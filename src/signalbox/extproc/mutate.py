@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from signalbox import core
@@ -26,8 +26,8 @@ from signalbox.extproc.wire import (
     text_value,
 )
 from signalbox.features.journal import journal_features
-from signalbox.record import Record, Target, encode
-from signalbox.types import Candidate, Case, Decision, Edit, EngineOutcome, Features, Judgement, TokenCount
+from signalbox.record import Asked, Record, Target, encode
+from signalbox.types import Answer, Candidate, Case, Decision, Edit, EngineOutcome, Features, Judgement, TokenCount
 
 NAMESPACE = "signalbox"
 WHOLE, STREAM = "whole", "stream"  # how an engine's own answer is sent
@@ -42,6 +42,8 @@ _CLEAR_ROUTE_CACHE = integer_field(_COMMON_CLEAR_ROUTE_CACHE, 1)
 
 HEADERS_CONTINUE = field(_RESPONSE_REQUEST_HEADERS, field(1, b""))
 """Answer to a headers message: go on, the body decides."""
+
+_NO_ANSWERS: Mapping[str, Answer] = {}
 
 # Envoy ignores clear_route_cache in a body reply unless a header mutation is present; an empty one will do.
 _BODY_UNCHANGED = field(_RESPONSE_REQUEST_BODY, field(1, field(_COMMON_HEADER_MUTATION, b"") + _CLEAR_ROUTE_CACHE))
@@ -89,12 +91,21 @@ def model_text(candidate: Candidate) -> bytes:
     return json.dumps(candidate.upstream_model).encode()
 
 
-def refused(problem: RequestError, *, decision_id: str, endpoint: str, policy: str) -> bytes:
+def refused(
+    problem: RequestError,
+    *,
+    decision_id: str,
+    endpoint: str,
+    policy: str,
+    answers: Mapping[str, Answer] = _NO_ANSWERS,
+) -> bytes:
     """Return an immediate response: status, one plain sentence, and what the access log wants to know.
 
     The body is plain text on purpose: Envoy's local_reply_config gives it OpenAI's error shape, and would
-    wrap JSON a second time. endpoint: its name, or empty where the path named none.
+    wrap JSON a second time. endpoint: its name, or empty where the path named none. answers: of engines, by name.
     """
+    asked = _asked(answers)
+    record = Record(id=decision_id, error=problem.code, endpoint=endpoint, policy=policy, asked=asked)
     immediate = field(1, integer_field(1, problem.status))
     if problem.retry_after_seconds is not None:
         immediate += field(2, _set_header("retry-after", str(problem.retry_after_seconds)))
@@ -104,7 +115,7 @@ def refused(problem: RequestError, *, decision_id: str, endpoint: str, policy: s
         + member("error", string_value(problem.code))
         + member(
             "record",
-            text_value(encode(Record(id=decision_id, error=problem.code, endpoint=endpoint, policy=policy))),
+            text_value(encode(record)),
         )
     )
 
@@ -211,7 +222,18 @@ def record_of(
         world=case.signals.world.generation,
         features=journal_features(features) if journal else (),
         goal=decision.goal,
+        asked=_asked(case.signals.answers, judged.engine),
         spent_on_answer=() if decision.completion is None else decision.completion.spent,
+    )
+
+
+def _asked(answers: Mapping[str, Answer], but: str = "") -> tuple[Asked, ...]:
+    return tuple(
+        [
+            Asked(engine, answer.outcome.value, answer.detail, answer.microseconds)
+            for engine, answer in answers.items()
+            if engine != but
+        ]
     )
 
 

@@ -221,6 +221,7 @@ def _engine_problems(readable: _Readable) -> Iterator[Problem]:
     for name, router in readable.routers.items():
         asked.update(router.engines)
         yield from _shadow_problems(readable, name, router)
+        yield from _unasked_problems(readable, name, router)
         yield from _condition_problems(readable, name, router)
         if router.shadow_engine is not None:
             asked.add(router.shadow_engine.name)
@@ -289,6 +290,22 @@ def _shadow_problems(readable: _Readable, name: str, router: Router) -> Iterator
     if "journal" not in readable.document.data:
         found = "what it says goes to the journal, and there is none"
         yield readable.warn(loc, found, "a `journal`", "name a directory under `journal`, or remove this")
+
+
+def _unasked_problems(readable: _Readable, name: str, router: Router) -> Iterator[Problem]:
+    """Engines of a shadow router that the router itself does not ask: requests wait for none that decides nothing."""
+    shadow = None if router.shadow is None else readable.routers.get(router.shadow)
+    if shadow is None:
+        return
+    theirs = [shadow, *(readable.routers[each] for each in readable.goals(shadow) if each in readable.routers)]
+    own = [router, *(readable.routers[each] for each in readable.goals(router) if each in readable.routers)]
+    asked = {engine for each in own for engine in each.engines}
+    unasked = sorted({engine for each in theirs for engine in each.engines} - asked)
+    if unasked:
+        engines = listed(quoted(engine) for engine in unasked)
+        found = f"it decides without {engines}: no request waits for the engine of a shadow"
+        fix = "compare by its labels: name the engine under `shadow_engine`, or roll the router out to a few"
+        yield readable.warn(("routers", name, "shadow"), found, "a router that needs no other engine", fix)
 
 
 def _condition_problems(readable: _Readable, name: str, router: Router) -> Iterator[Problem]:

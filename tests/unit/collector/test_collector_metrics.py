@@ -1,12 +1,15 @@
 """What is counted, and under which names."""
 
+import json
+
 import pytest
-from access_log_entries import attempt_entry, decision, refusal, request_entry, unrouted_entry
+from access_log_entries import DECISION_ID, attempt_entry, decision, refusal, request_entry, unrouted_entry
 from collector_bench import POLICY, status_message
 
 from signalbox import telemetry
 from signalbox.collector.live.circuit import Circuits
 from signalbox.collector.live.rollout import RollbackReason, RolledBack
+from signalbox.label import Label
 from signalbox.policy.schema import Policy
 from signalbox.telemetry import AttemptOutcome
 from signalbox.world import RolloutState
@@ -239,6 +242,35 @@ def test_tokens_of_an_engines_own_answer_are_counted_by_the_model_that_used_them
     }
     [decided] = bench.series("signalbox_decisions_total")
     assert ("reason", "answered") in decided
+
+
+def test_every_engine_that_was_asked_is_counted_whether_or_not_its_rule_held(bench):
+    asked = [["judge", "late", "deadline", 400_000], ["secret", "result", "", 1]]
+    one_request(bench, metadata=decision(asked=asked))
+    refused = refused_after(["judge", "failed", "run", 9])
+    bench.requests(unrouted_entry(400, "signalbox_no_candidate", metadata=refused))
+
+    assert bench.series("signalbox_engine_answers_total") == {
+        (("engine", "judge"), ("outcome", "late")): 1.0,
+        (("engine", "judge"), ("outcome", "failed")): 1.0,
+        (("engine", "other"), ("outcome", "result")): 1.0,
+    }
+    assert bench.value("signalbox_engine_seconds_sum", engine="judge") == pytest.approx(0.400009)
+
+
+def refused_after(*asked):
+    told = json.dumps({"id": DECISION_ID, "error": "no_candidate", "asked": asked})
+    return {**refusal(), "record": told}
+
+
+def test_labels_of_shadow_engines_are_counted_by_outcome(bench):
+    for outcome in ("result", "late", "late"):
+        bench.collector.label(Label(v=1, at_seconds=1.0, engine="judge", outcome=outcome))
+
+    assert bench.series("signalbox_engine_labels_total") == {
+        (("engine", "judge"), ("outcome", "result")): 1.0,
+        (("engine", "judge"), ("outcome", "late")): 2.0,
+    }
 
 
 def test_an_engine_nobody_knows_is_counted_as_other(bench):

@@ -17,6 +17,7 @@ from signalbox.engines.desk import Desk, Ticket
 from signalbox.engines.open import Engines
 from signalbox.extproc.exchange import Exchange, Waiting
 from signalbox.policy.schema import Policy
+from signalbox.record import Record
 
 from .conftest import Served
 from .decisions import POLICY, POLICY_SHA256
@@ -350,3 +351,35 @@ def test_a_request_that_names_its_own_share_is_held_against_that() -> None:
         return record(reply.message).route
 
     assert [route(), route(**{"x-quality": "0.1"}), route(**{"x-quality": "0.9"})] == ["hard", "easy", "hard"]
+
+
+def test_the_record_has_every_engine_that_was_asked_also_of_a_refusal() -> None:
+    guard = {"kind": "modality", "bundle": "/models/guard", "deadline_ms": 200}
+    document = JUDGED.model_dump(exclude_unset=True)
+    document["engines"]["guard"] = guard
+    says = {"name": "guard", "labels": ["jailbreak"]}
+    document["routers"]["main"]["rules"] = [{"when": {"engine": says}, "models": ["small"]}]
+    late = Answer(Outcome.LATE, detail="too_slow")
+    desks = {
+        name: Desk(name, Scripted(after(0.0, answer)), deadline_seconds=5.0, max_concurrent=1, max_queued=1)
+        for name, answer in (("judge", STRONG), ("guard", late))
+    }
+    made = Exchange()
+    made.use(Pipeline.compile(Policy.model_validate(document)), POLICY_SHA256, engines=Engines(desks, Cuts({}, {})))
+
+    def decided(message: bytes) -> Record:
+        reply = made.answer(message)
+        while reply.waiting is not None:
+            if reply.waiting.is_over():
+                reply = reply.waiting.finish()
+        return record(reply.message)
+
+    found = decided(body_message(chat()))
+    assert (found.engine, found.engine_outcome) == ("judge", "result")
+    [asked] = found.asked
+    assert asked[:3] == ("guard", "late", "too_slow")
+    refused = decided(body_message(chat(provider={"only": ["nobody"]})))
+    assert refused.error == "no_candidate"
+    assert [each.engine for each in refused.asked] == ["guard"]
+    for desk in desks.values():
+        desk.close()

@@ -178,3 +178,20 @@ def test_labels_without_a_journal_are_warned_of() -> None:
     document = with_shadow()
     del document["journal"]
     assert "goes to the journal" in only_warning(document).found
+
+
+def with_shadow_router(**everyday: Any) -> dict[str, Any]:
+    tasks = {"tasks": [{"name": "hard", "models": ["mini"]}, {"name": "easy", "models": ["small"]}]}
+    candidate = {**tasks, "default_task": "easy", "engine": {"name": "judge", "strong": "hard", "weak": "easy"}}
+    document = VALID | {"engines": {"judge": CLASSIFIER}}
+    own = VALID["routers"]["everyday"] | {"shadow": "candidate"} | everyday
+    document["routers"] = VALID["routers"] | {"everyday": own, "candidate": candidate}
+    return document
+
+
+def test_a_shadow_whose_engine_nobody_asks_is_warned_of() -> None:
+    problem = only_warning(with_shadow_router())
+    assert problem.path == "routers.everyday.shadow"
+    assert '"judge"' in problem.found
+    assert "shadow_engine" in problem.fix
+    assert load(with_shadow_router(engine=TIERS)).warnings == ()

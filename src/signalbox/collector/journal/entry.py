@@ -31,6 +31,7 @@ class RequestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, ta
     unknown.
     Of an engine's own answer: spent_on_answer has model, tokens read and written, and whether the gateway counted them
     as a request with a line of its own; answer_usd all of it, usd what is on no other line.
+    asked: engines asked beside `engine`: name, outcome, detail and microseconds.
     """
 
     v: int
@@ -85,6 +86,7 @@ class RequestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, ta
     goal: str = ""
     spent_on_answer: tuple[tuple[str, int, int, bool], ...] = ()
     answer_usd: float | None = None
+    asked: tuple[tuple[str, str, str, int], ...] = ()
 
 
 class FeedbackEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="feedback"):

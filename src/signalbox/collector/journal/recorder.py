@@ -105,6 +105,12 @@ def request_entry(
                 for each in record.spent_on_answer
             ]
         ),
+        asked=tuple(
+            [
+                (*names.engine(each.engine, each.outcome), match(_DETAIL, each.detail) or "", each.microseconds)
+                for each in record.asked
+            ]
+        ),
         answer_usd=None if whole_usd is None else round(whole_usd, 9),
     )
 

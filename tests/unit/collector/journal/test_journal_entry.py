@@ -14,6 +14,7 @@ from signalbox import record
 from signalbox.collector.journal.entry import FeedbackEntry, RequestEntry, decode, encode
 from signalbox.collector.journal.writer import JournalWriter
 from signalbox.policy.schema import Policy
+from signalbox.record import Asked
 from signalbox.types import Spent
 
 WITH_PRICES = {
@@ -128,6 +129,14 @@ def test_an_answer_of_the_engine_has_its_tokens_by_model_and_its_whole_cost(benc
     large = (10 * 2 + 1 * 8) / 1e6
     assert entry.usd == pytest.approx(large)
     assert entry.answer_usd == pytest.approx(large + (100 * 0.2 + 10 * 0.8) / 1e6)
+
+
+def test_engines_asked_beside_the_one_that_counted_are_on_the_line(bench, lines):
+    asked = (Asked("judge", "late", "deadline", 50_000), Asked("secret", "secret", "no word!", 1))
+    one_request(bench, asked=asked)
+
+    (entry,) = lines.entries
+    assert entry.asked == (("judge", "late", "deadline", 50_000), ("other", "other", "", 1))
 
 
 def test_what_nobody_decided_is_not_in_the_journal(bench, lines):

@@ -205,7 +205,7 @@ def open_engine(
 def _open_deliberate(section: EngineSection) -> Engine:
     from signalbox.engines.deliberate.consult import Pool
     from signalbox.engines.deliberate.engine import QUESTION_TOKENS, Deliberate
-    from signalbox.engines.preference.open import decision_cache
+    from signalbox.engines.preference.cache import DecisionCache
 
     assert section.endpoint is not None  # the policy's own check
     assert section.model is not None
@@ -215,7 +215,7 @@ def _open_deliberate(section: EngineSection) -> Engine:
         question_tokens=section.max_tokens or QUESTION_TOKENS,
         rounds=section.rounds,
         pool=None if section.pool is None else Pool(Remote(section.pool)),
-        cache=decision_cache(),
+        cache=DecisionCache(section.cache_entries, section.cache_seconds),
         answers=section.mode == "answer",
     )
 
@@ -223,8 +223,10 @@ def _open_deliberate(section: EngineSection) -> Engine:
 def _open_preference(
     section: EngineSection, routes: Sequence[Sequence[Route]], *, prepared: Path | None
 ) -> tuple[Engine, str]:
+    from signalbox.engines.preference.cache import DecisionCache
     from signalbox.engines.preference.open import open_local, open_served
 
+    cache = DecisionCache(section.cache_entries, section.cache_seconds)
     if section.bundle is None:
         assert section.endpoint is not None  # the policy's own check
         assert section.model is not None
@@ -236,6 +238,7 @@ def _open_preference(
             encoder=None if section.tokenizer_file is None else open_encoder(Path(section.tokenizer_file)),
             budget=section.max_tokens,
             margin=section.margin,
+            cache=cache,
         )
         for each in routes:
             served.prepare(each)
@@ -245,6 +248,8 @@ def _open_preference(
         device=section.device,
         budget=section.max_tokens,
         margin=section.margin,
+        compare=section.compare,
+        cache=cache,
         prepared=prepared,
         until_seconds=SLOW * section.deadline_ms / 1000,
     )

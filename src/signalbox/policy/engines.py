@@ -27,6 +27,9 @@ _OWN_KEYS = {
     "tokenizer_file": ("preference",),
     "location": ("preference", "deliberate"),
     "margin": ("preference",),
+    "compare": ("preference",),
+    "cache_entries": ("preference", "deliberate"),
+    "cache_seconds": ("preference", "deliberate"),
     "rounds": ("deliberate",),
     "pool": ("deliberate",),
     "mode": ("deliberate",),
@@ -128,7 +131,14 @@ class Engine(Section):
     )
     embedding: Embedding | None = Field(default=None, description="Where its vectors come from.")
     margin: Share = Field(default=0, description="By how much the best route must lead the next.")
-
+    compare: Literal["choices", "likelihood"] = Field(
+        default="choices",
+        description="What of a bundle's routes is compared: choices where their names part, or mean log-probabilities.",
+    )
+    cache_entries: int = Field(
+        default=4096, ge=0, le=1_000_000, description="Answers to the same prompt kept, in each worker; 0 keeps none."
+    )
+    cache_seconds: float = Field(default=600, gt=0, le=604_800, description="How long one is kept.")
     pool: HttpUrl | None = Field(
         default=None,
         description="Base URL of this gateway, for models it may consult while it thinks. Default: it consults nobody.",
@@ -164,6 +174,8 @@ class Engine(Section):
                 raise ValueError("`endpoint` needs `model`: what the server calls its model")
             if self.bundle is not None and self.tokenizer_file is not None:
                 raise ValueError("a bundle has its own tokenizer; `tokenizer_file` is for a served model")
+            if self.endpoint is not None and "compare" in self.model_fields_set:
+                raise ValueError("a served model says its answer; `compare` is for a bundle, whose answers are scored")
         elif self.kind == "deliberate":
             if self.endpoint is None or self.model is None or self.bundle is not None:
                 raise ValueError(

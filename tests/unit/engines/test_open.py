@@ -267,6 +267,48 @@ def test_a_preference_model_in_this_process_says_at_load_when_its_deadline_is_ou
     assert none == []
 
 
+def test_how_a_preference_model_compares_and_remembers_is_the_policys_to_say(tmp_path: Path) -> None:
+    described = [task | {"description": f"Work that is {task['name']}"} for task in TASKS]
+    bundle = write_bundle(tmp_path / "b")
+    scores = []
+    for compare in ("choices", "likelihood"):
+        policy = make_policy(
+            engines={"judge": {"kind": "preference", "bundle": str(bundle), "compare": compare, "deadline_ms": 9000}},
+            routers={"r": {"tasks": described, "default_task": "simple", "engine": "judge"}},
+        )
+        engines = opened(policy, strict=True)
+        request = make_case(text="a riddle").request
+        routes = routes_of(policy.routers["r"])
+        answer = answer_now(engines, "judge", Question(request, extract(request), routes, time.monotonic() + 9))
+        scores.append(dict(answer.scores))
+        engines.close()
+    choices, likelihood = scores
+    assert choices.keys() == likelihood.keys() == {"simple", "hard", "other"}
+    assert choices != likelihood
+
+
+@pytest.mark.parametrize(
+    ("cache", "asked"),
+    [({}, 1), ({"cache_entries": 0}, 3), ({"cache_seconds": 0.000001}, 3), ({"cache_entries": 1}, 1)],
+)
+@pytest.mark.parametrize("kind", ["preference", "deliberate"])
+def test_answers_are_kept_as_the_policy_says(kind: str, cache: dict[str, float], asked: int) -> None:
+    said = {"message": {"content": '{"route": "hard"}'}, "text": "<search> hard: Why? ", "finish_reason": "stop"}
+    described = [task | {"description": f"Work that is {task['name']}"} for task in TASKS]
+    with serving(respond(json.dumps({"choices": [said]}).encode())) as server:
+        section = {"kind": kind, "endpoint": server.url, "model": "arch-router", "deadline_ms": 9000, **cache}
+        policy = make_policy(
+            engines={"judge": section}, routers={"r": {"tasks": described, "default_task": "simple", "engine": "judge"}}
+        )
+        engines = opened(policy, strict=True)
+        request, routes = make_case(text="a riddle").request, routes_of(policy.routers["r"])
+        for _ in range(3):
+            question = Question(request, extract(request), routes, time.monotonic() + 9)
+            assert answer_now(engines, "judge", question).route == "hard"
+        assert len(server.requests) == asked
+        engines.close()
+
+
 def test_a_model_that_deliberates_is_an_engine_of_the_policy_too() -> None:
     completion = json.dumps({"choices": [{"text": "<search> hard: Why? ", "finish_reason": "stop"}]}).encode()
     described = [task | {"description": f"Good for {task['name']} work"} for task in TASKS]

@@ -60,6 +60,16 @@ def test_a_name_that_is_not_there_is_an_error_with_its_place_and_the_nearest_one
         ({"kind": "deliberate", "bundle": "/m"}, "needs `endpoint` and `model`, and no bundle"),
         ({"kind": "deliberate", "endpoint": "http://h/v1"}, "needs `endpoint` and `model`"),
         (CLASSIFIER | {"pool": "http://h/v1"}, "`pool` says nothing to an engine of kind classifier"),
+        (CLASSIFIER | {"mode": "answer"}, "`mode` says nothing to an engine of kind classifier"),
+        (CLASSIFIER | {"cache_entries": 3}, "`cache_entries` says nothing to an engine of kind classifier"),
+        (
+            {"kind": "preference", "endpoint": "http://h/v1", "model": "m", "compare": "choices"},
+            "`compare` is for a bundle",
+        ),
+        (
+            {"kind": "deliberate", "endpoint": "http://h/v1", "model": "m", "compare": "choices"},
+            "`compare` says nothing to an engine of kind deliberate",
+        ),
         (CLASSIFIER | {"rounds": 3}, "`rounds` says nothing to an engine of kind classifier"),
         ({"kind": "preference", "bundle": "/m", "tokenizer_file": "/t"}, "a bundle has its own tokenizer"),
         (CLASSIFIER | {"weak_model": 3}, "`weak_model` says nothing to an engine of kind classifier"),

@@ -1,16 +1,18 @@
-"""A journal in a few figures: who decided, who answered, what it cost, what was thought of it."""
+"""A journal in a few figures: who decided, who answered, what it cost, what clients and engines thought of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from signalbox.collector.journal.entry import FeedbackEntry, RequestEntry
 from signalbox.collector.journal.feedback import verdict_of
 from signalbox.collector.journal.read import JournalReader
+from signalbox.label import Label
 from signalbox.telemetry import FeedbackVerdict
 
 NO_ROUTER = "(none)"  # the client named a model itself
@@ -51,8 +53,42 @@ class Figures:
 
 
 @dataclass(slots=True)
+class LabelFigures:
+    """Sums over labels. compared: those that stand for a task, of requests in the journal; agreed: these went there."""
+
+    labels: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    compared: int = 0
+    agreed: int = 0
+
+    def add(self, label: Label, chosen: RequestEntry | None) -> None:
+        self.labels += 1
+        self.outcomes[label.outcome] = self.outcomes.get(label.outcome, 0) + 1
+        if chosen is not None and label.task and label.router in (chosen.router, chosen.goal):
+            self.compared += 1
+            self.agreed += label.task == chosen.route
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of the compared that agree; None without any."""
+        return round(self.agreed / self.compared, 4) if self.compared else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "labels": self.labels,
+            "outcomes": dict(sorted(self.outcomes.items())),
+            "compared": self.compared,
+            "agreed": self.agreed,
+            "agreement": self.agreement,
+        }
+
+
+@dataclass(slots=True)
 class Summary:
-    """Figures of a whole journal, and of each router, route and model in it. Times are seconds since the epoch."""
+    """Figures of a whole journal, and of each router, route and model in it. Times are seconds since the epoch.
+
+    labels: by engine.
+    """
 
     total: Figures = field(default_factory=Figures)
     refused: int = 0
@@ -62,6 +98,7 @@ class Summary:
     by: dict[str, dict[str, Figures]] = field(
         default_factory=lambda: {kind: {} for kind in ("router", "route", "model")}
     )
+    labels: dict[str, LabelFigures] = field(default_factory=dict)
 
     def add(self, entry: RequestEntry, mark: FeedbackEntry | None) -> None:
         times = entry.ended_seconds
@@ -75,6 +112,10 @@ class Summary:
             if name:
                 self.by[kind].setdefault(name, Figures()).add(entry, mark)
 
+    def add_label(self, label: Label, chosen: RequestEntry | None) -> None:
+        """Take a label. chosen: the request it is about, if that is in the journal."""
+        self.labels.setdefault(label.engine, LabelFigures()).add(label, chosen)
+
     def as_json(self) -> dict[str, Any]:
         """Return it for `--json`; docs/journal.md has the members."""
         return {
@@ -87,6 +128,7 @@ class Summary:
                 f"{kind}s": {name: figures.as_json(self.total.requests) for name, figures in _largest_first(group)}
                 for kind, group in self.by.items()
             },
+            "labels": {engine: figures.as_json() for engine, figures in sorted(self.labels.items())},
         }
 
     @property
@@ -100,6 +142,12 @@ class Summary:
         for name, *numbers in rows:
             cells = (number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True))
             lines.append("  ".join((name.ljust(widths[0]), *cells)).rstrip())
+        for engine, of in sorted(self.labels.items()):
+            outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(of.outcomes.items()))
+            share = "" if of.agreement is None else f" ({of.agreement:.1%})"
+            lines.append(
+                f"labels of {engine}: {of.labels} ({outcomes}); {of.agreed} of {of.compared} requests went there{share}"
+            )
         if self.total.unpriced:
             lines.append(f"USD leaves out {self.total.unpriced} answers whose price or usage is not known")
         if self.skipped_lines:
@@ -116,8 +164,16 @@ class Summary:
 def summarise(directory: Path) -> Summary:
     """Return the figures of a journal. Raises SetupError when there is none, or a newer Signalbox wrote it."""
     reader, summary = JournalReader(directory), Summary()
+    labels: dict[str, list[Label]] = {}
+    for each in reader:
+        if isinstance(each, Label):
+            labels.setdefault(each.id, []).append(each)
     for entry, mark in reader.marked():
         summary.add(entry, mark)
+        for label in labels.pop(entry.id, ()):
+            summary.add_label(label, entry)
+    for label in chain.from_iterable(labels.values()):
+        summary.add_label(label, None)
     summary.skipped_lines = reader.skipped
     return summary
 

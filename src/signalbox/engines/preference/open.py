@@ -18,8 +18,6 @@ from signalbox.engines.runtime import Device, Pace, open_network
 from signalbox.errors import RouterError
 from signalbox.trim import Encoder
 
-CACHE_ENTRIES = 4096
-CACHE_SECONDS = 600.0
 SPOKEN_TOKENS = 64  # of a context, for the longest answer
 LONGEST_MEASURED = 512  # tokens; a model that takes seconds for these needs no longer proof
 
@@ -55,7 +53,7 @@ def open_served(
         budget=budget,
         encoder=encoder,
         margin=margin,
-        cache=decision_cache() if cache is None else cache,
+        cache=cache,
     )
 
 
@@ -98,7 +96,7 @@ def open_local(
         budget=tokens,
         margin=margin,
         compare=compare,
-        cache=decision_cache() if cache is None else cache,
+        cache=cache,
         pace=pace,
     )
     return engine, pace, network.provider
@@ -112,8 +110,3 @@ def prompt_format(name: str) -> PromptFormat:
             "  fix: export the model again and say which one it was trained with"
         )
     return FORMATS[name]
-
-
-def decision_cache() -> DecisionCache:
-    """Return the cache that engines have unless they are given one."""
-    return DecisionCache(CACHE_ENTRIES, CACHE_SECONDS)

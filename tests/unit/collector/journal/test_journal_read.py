@@ -16,6 +16,7 @@ from signalbox.collector.journal.entry import FeedbackEntry, RequestEntry, encod
 from signalbox.collector.journal.files import journal_files
 from signalbox.collector.journal.read import JournalReader
 from signalbox.errors import SetupError
+from signalbox.label import Label
 
 FIRST, SECOND = "journal-20261121T110000.000000Z.jsonl", "journal-20261121T120000.000000Z.jsonl"
 
@@ -159,7 +160,43 @@ def test_the_summary_has_shares_cost_and_feedback(journal, capsys):
             "gpt-small": figures(1, 0, 0.125, 0),
             "qwen": figures(1, 0, 0.0, 1),
         },
+        "labels": {},
     }
+
+
+def label(number: int, task: str = "bug-fixing", **members) -> Label:
+    known = {"router": "coding", "engine": "arch", "outcome": "result" if task else "unsure", "task": task}
+    return Label(1, 1_795_259_000.0, f"sb-{number}", **(known | members))
+
+
+def test_the_summary_says_how_often_engines_would_have_decided_likewise(journal, capsys):
+    lines = [
+        label(0),  # before its request, where lines of another file stand behind
+        request(10, router="everything", goal="coding"),
+        label(10),
+        label(1, "chat"),
+        label(2, ""),
+        label(77),  # of a request that is not there any more
+        label(3),  # of a request that went through no router
+        label(1, engine="r1"),
+        label(0, "", engine="r1", outcome="late"),
+    ]
+    (journal / "journal-20261121T100000.000000Z.jsonl").write_bytes(b"".join(map(encode, lines)))
+    assert main(["journal", "--dir", str(journal), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["labels"] == {
+        "arch": {
+            "labels": 6,
+            "outcomes": {"result": 5, "unsure": 1},
+            "compared": 3,
+            "agreed": 2,
+            "agreement": 0.6667,
+        },
+        "r1": {"labels": 2, "outcomes": {"late": 1, "result": 1}, "compared": 1, "agreed": 1, "agreement": 1.0},
+    }
+    assert main(["journal", "--dir", str(journal)]) == 0
+    text = capsys.readouterr().out
+    assert "labels of arch: 6 (5 result, 1 unsure); 2 of 3 requests went there (66.7%)" in text
 
 
 def test_the_summary_for_people_says_what_its_sums_leave_out(journal, capsys):

@@ -198,6 +198,8 @@ def open_engine(
     if section.kind == "matrix_factorization":
         return _open_factorization(section, prepared=prepared)
     if section.kind == "deliberate":
+        if section.bundle is not None:
+            return _open_local_deliberate(section, section.bundle, routes, prepared=prepared)
         return _open_deliberate(section), ""
     return _open_preference(section, routes, prepared=prepared)
 
@@ -218,6 +220,28 @@ def _open_deliberate(section: EngineSection) -> Engine:
         cache=DecisionCache(section.cache_entries, section.cache_seconds),
         answers=section.mode == "answer",
     )
+
+
+def _open_local_deliberate(
+    section: EngineSection, folder: str, routes: Sequence[Sequence[Route]], *, prepared: Path | None
+) -> tuple[Engine, str]:
+    from signalbox.engines.deliberate.engine import QUESTION_TOKENS
+    from signalbox.engines.deliberate.open import open_local
+    from signalbox.engines.preference.cache import DecisionCache
+
+    local, pace, provider = open_local(
+        Path(folder),
+        device=section.device,
+        question_tokens=section.max_tokens or QUESTION_TOKENS,
+        think_tokens=section.think_tokens,
+        margin=section.margin,
+        cache=DecisionCache(section.cache_entries, section.cache_seconds),
+        prepared=prepared,
+        until_seconds=SLOW * section.deadline_ms / 1000,
+    )
+    for each in routes:
+        local.prepare(each)
+    return local, too_slow(section, pace, provider)
 
 
 def _open_preference(

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from signalbox.core import Passage, Role
 from signalbox.errors import RouterError
-from signalbox.trim import Frame, Trimmer, open_encoder
+from signalbox.trim import Encoder, Frame, Trimmer, open_encoder
 from signalbox.trim.conversation import Passages
 from signalbox.types import ParsedRequest
 
@@ -113,9 +113,9 @@ class _Bytes:
         return [*range(BYTES_PER_TOKEN, len(text), BYTES_PER_TOKEN), len(text)] if text else []
 
 
-def plain_prompt(max_tokens: int, scope: Scope) -> Callable[[ParsedRequest], str]:
-    """Return what reads a request for a model somewhere else, whose tokenizer is not here."""
-    trimmer = Trimmer(_Bytes(), max_tokens, Frame(labels=_PLAIN))
+def plain_prompt(max_tokens: int, scope: Scope, encoder: Encoder | None = None) -> Callable[[ParsedRequest], str]:
+    """Return what reads a request for a model without a template. encoder: its tokenizer, if that is here."""
+    trimmer = Trimmer(encoder or _Bytes(), max_tokens, Frame(labels=_PLAIN))
     return lambda request: _trimmed(trimmer, request, scope)
 
 

@@ -26,15 +26,19 @@ _OWN_KEYS = {
     "prompt": ("preference",),
     "tokenizer_file": ("preference",),
     "location": ("preference", "deliberate"),
-    "margin": ("preference",),
+    "margin": ("preference", "deliberate"),
     "compare": ("preference",),
     "cache_entries": ("preference", "deliberate"),
     "cache_seconds": ("preference", "deliberate"),
     "rounds": ("deliberate",),
+    "think_tokens": ("deliberate",),
     "pool": ("deliberate",),
     "mode": ("deliberate",),
 }
 """Key -> the kinds of engines it says something to."""
+
+_SERVED_ALONE, _LOCAL_ALONE = ("pool", "rounds", "mode"), ("margin", "think_tokens")
+"""Keys of models that deliberate at a server, and of those in this process."""
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
@@ -144,6 +148,9 @@ class Engine(Section):
         description="Base URL of this gateway, for models it may consult while it thinks. Default: it consults nobody.",
     )
     rounds: int = Field(default=5, ge=1, le=20, description="Most times it thinks about one request.")
+    think_tokens: int = Field(
+        default=256, ge=0, le=2048, description="Most tokens a bundle's model thinks before it has to name a route."
+    )
     mode: Literal["select", "answer"] = Field(
         default="select",
         description="`answer`: its own answer goes to the client, where it read the whole request and has one.",
@@ -177,10 +184,13 @@ class Engine(Section):
             if self.endpoint is not None and "compare" in self.model_fields_set:
                 raise ValueError("a served model says its answer; `compare` is for a bundle, whose answers are scored")
         elif self.kind == "deliberate":
-            if self.endpoint is None or self.model is None or self.bundle is not None:
-                raise ValueError(
-                    "an engine of kind deliberate is served: it needs `endpoint` and `model`, and no bundle"
-                )
+            if (self.bundle is None) == (self.endpoint is None):
+                raise ValueError(f"an engine of kind deliberate is {_PLACE}, one of the two")
+            if self.endpoint is not None and self.model is None:
+                raise ValueError("`endpoint` needs `model`: what the server calls its model")
+            place, others = ("bundle", _SERVED_ALONE) if self.bundle is not None else ("endpoint", _LOCAL_ALONE)
+            if strange := [key for key in others if key in self.model_fields_set]:
+                raise ValueError(f"`{strange[0]}` says nothing to a model that deliberates at a `{place}`")
         elif self.bundle is None:
             raise ValueError(f"an engine of kind {self.kind} needs `bundle`: the folder of its model")
         if self.kind == "matrix_factorization" and self.embedding is None:

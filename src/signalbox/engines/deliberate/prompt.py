@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from signalbox.engines.base import Route
 from signalbox.engines.preference.prompts import QWEN25_CHAT
 
+THINK, THINK_END = "<think>", "</think>"
 SEARCH, SEARCH_END = "<search>", "</search>"
 ANSWER, ANSWER_END = "<answer>", "</answer>"
 PLACEHOLDER = "LLM-Name"
@@ -82,12 +83,17 @@ def render(routes: Sequence[Route], question: str) -> str:
     return _BEFORE_NAMES + names + _BEFORE_DESCRIPTIONS + descriptions + _BEFORE_QUESTION + question + "\n\n"
 
 
-def opening(routes: Sequence[Route], question: str) -> str:
-    """Return the prompt up to where the model's first thought begins, chat template included.
+def content(routes: Sequence[Route], question: str) -> str:
+    """Return `render` of a question that a user wrote.
 
-    Its special tokens spelled out in the question are taken apart: they would end the user's turn.
+    Special tokens spelled out in it are taken apart: they would end the user's turn.
     """
-    return QWEN25_CHAT.render(render(routes, question.replace("<|", "< |")))
+    return render(routes, question.replace("<|", "< |"))
+
+
+def opening(routes: Sequence[Route], question: str) -> str:
+    """Return the prompt up to where the model's first thought begins, chat template included."""
+    return QWEN25_CHAT.render(content(routes, question))
 
 
 def continued(prompt: str, said: str, information: str) -> str:

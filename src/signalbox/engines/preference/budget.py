@@ -95,6 +95,10 @@ class PromptTokenizer(HuggingFaceEncoder):
         [encoding] = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
         return list(encoding.ids)
 
+    def text(self, ids: Sequence[int]) -> str:
+        """Return what tokens spell, special ones as they are written."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+
     def special(self, token: str) -> int:
         """Return a special token's id. Raises RouterError if the vocabulary lacks it."""
         found = self._tokenizer.token_to_id(token)

@@ -31,7 +31,7 @@ class Journal:
 
     def use(self, policy: Policy, names: Names) -> None:
         """Take a new policy. names: those of it and the one before."""
-        self.feedback.keep(names.models)
+        self.feedback.keep(names.models | names.engines)
         self.writer.use(policy.journal)
 
     def ended(
@@ -45,6 +45,8 @@ class Journal:
     ) -> None:
         """Take a request that ended. request: of `exchange`, which has one. prices: by model."""
         _, model = names.target(request.served)
+        if record.spent_on_answer:
+            model, _ = names.engine(record.engine, "")  # marks are for who answered
         if model and not self.feedback.decided(record.id, close(record.router, names.routers), model):
             return  # the access log told it twice
         if self.writer.is_on:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from access_log_entries import decision, unrouted_entry
 from hypothesis import given
 from hypothesis import strategies as st
 from journal_records import one_request
@@ -174,6 +175,15 @@ def test_the_collector_knows_a_decision_once_its_request_has_ended(bench):
     assert bench.value("signalbox_feedback_total", router="coding", model="gpt-large", verdict="bad") == 1
     assert bench.value("signalbox_feedback_total", router="", model="gpt-large", verdict="good") == 1
     assert bench.collector.journal.feedback.acceptance("coding", "gpt-large") == (1.0, 1.0)
+
+
+def test_a_mark_for_an_engines_own_answer_is_the_engines(bench):
+    spent = [["router-r1", 900, 60, False]]
+    metadata = decision(id="sb-1", engine="judge", reason="answered", spent_on_answer=spent)
+    bench.requests(unrouted_entry(200, "signalbox_answered", metadata=metadata))
+
+    assert bench.collector.journal.mark("sb-1", 0.0, "") is True
+    assert bench.value("signalbox_feedback_total", router="coding", model="judge", verdict="bad") == 1
 
 
 def test_a_mark_for_a_decision_without_an_answer_is_for_nobody(bench):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from signalbox.engines.base import Route
@@ -11,11 +12,14 @@ class Asks(NamedTuple):
     """Engines to be asked about one request, all at the same time.
 
     questions: engine -> routes it may choose from. shares: router of two tiers whose engine is asked -> share for the
-    strong tier, if the request names its own.
+    strong tier, if the request names its own. guards: those of the engines that may keep the request on the site.
+    held_back: others are to be asked once these have answered, if it does not stay there.
     """
 
     questions: tuple[tuple[str, tuple[Route, ...]], ...] = ()
     shares: tuple[tuple[str, float | None], ...] = ()
+    guards: frozenset[str] = frozenset()
+    held_back: bool = False
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -30,7 +34,15 @@ class Asks(NamedTuple):
             questions.setdefault(engine, routes)
         for router, share in other.shares:
             shares.setdefault(router, share)
-        return Asks(tuple(questions.items()), tuple(shares.items()))
+        return Asks(tuple(questions.items()), tuple(shares.items()), self.guards | other.guards)
+
+    def next(self, off_site: frozenset[str], answered: Collection[str]) -> Asks:
+        """Return those to be asked now: nobody twice, and nobody off the site before the guards have answered."""
+        questions = [each for each in self.questions if each[0] not in answered]
+        held_back = bool(self.guards) and any(engine in off_site for engine, _ in questions)
+        if held_back:
+            questions = [each for each in questions if each[0] not in off_site]
+        return Asks(tuple(questions), self.shares, self.guards, held_back)
 
 
 NOBODY = Asks()

@@ -85,7 +85,8 @@ class CompiledRouter:
         wanted: list[str] = []
         try:
             ruled = self.rules.first_match(case, None, wanted)
-            asks = Asks(tuple([(engine, self.routes) for engine in dict.fromkeys(wanted)]))
+            guards = self.rules.guards_among(wanted)
+            asks = Asks(tuple([(engine, self.routes) for engine in dict.fromkeys(wanted)]), guards=guards)
             if ruled is not None or rules_alone:
                 return asks
             if self.goals is not None:

@@ -46,15 +46,18 @@ def route_once(policy: Path, body: bytes, endpoint: str, headers: Mapping[str, s
 def _judged(case: Case, pipeline: Pipeline, policy: Policy) -> Case:
     """Ask the engines that have a say, if any do, as the gateway would. Raises as `open_engines` does."""
     asks = pipeline.asks(case)
-    engines = None if asks is None else open_engines(policy, only=asks.engines, strict=True)
-    if asks is None or engines is None:
-        return case
-    answers = {}
-    for name, routes in asks.questions:
-        deadline = time.monotonic() + engines.deadline_seconds(name)
-        answers[name] = answer_now(engines, name, Question(case.request, case.features, routes, deadline))
-    engines.close()
-    return replace(case, signals=replace(case.signals, answers=answers))
+    while asks is not None:
+        engines = open_engines(policy, only=asks.engines, strict=True)
+        if engines is None:
+            break
+        answers = dict(case.signals.answers)
+        for name, routes in asks.questions:
+            deadline = time.monotonic() + engines.deadline_seconds(name)
+            answers[name] = answer_now(engines, name, Question(case.request, case.features, routes, deadline))
+        engines.close()
+        case = replace(case, signals=replace(case.signals, answers=answers))
+        asks = pipeline.asks(case) if asks.held_back else None
+    return case
 
 
 def router_prompt(body: bytes, tokenizer: Path, budget: int) -> Trace:

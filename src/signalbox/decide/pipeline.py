@@ -52,7 +52,7 @@ class Pipeline:
     limits: of every request. dearest: what an unknown price counts as in a budget.
     counters: models whose tokenizer is known, by name.
     drops: top-level body members that are ours and no provider's.
-    heads: engines whose labels may say that an image is asked for.
+    off_site: engines whose questions leave the site. heads: engines whose labels may say that an image is asked for.
     """
 
     resolver: Resolver
@@ -65,6 +65,7 @@ class Pipeline:
     drops: frozenset[str] = OWN_MEMBERS
     has_engines: bool = False
     heads: frozenset[str] = frozenset()
+    off_site: frozenset[str] = frozenset()
 
     @classmethod
     def compile(cls, policy: Policy, prices: Mapping[str, Price] = NO_PRICES) -> Pipeline:
@@ -83,6 +84,7 @@ class Pipeline:
             counters=compile_counters(policy),
             has_engines=any(router.engines for router in resolver.routers.values()),
             heads=frozenset(name for name, engine in policy.engines.items() if engine.kind == "modality"),
+            off_site=frozenset(name for name, engine in policy.engines.items() if engine.leaves_the_site),
         )
 
     @property
@@ -108,6 +110,7 @@ class Pipeline:
     def asks(self, case: Case) -> Asks | None:
         """Return the engines that have to be asked before `decide`; None if the decision needs no answer.
 
+        With `held_back`, ask again when they have answered: guards come before anybody off the site.
         Then `case.signals.answers` should have theirs, whatever the outcome; without, the router's next step decides.
         """
         if not self.has_engines:
@@ -121,7 +124,7 @@ class Pipeline:
             header = matching_header(case.request.headers, target.local_only)
             privacy = Privacy.ANY if header is None else Privacy.LOCAL
             demands = read_demands(case, privacy, Counts(case, self.counters), self.heads)
-            asks = courses.asks(target, case, demands, is_spent=is_spent)
+            asks = courses.asks(target, case, demands, is_spent=is_spent).next(self.off_site, case.signals.answers)
             return asks if asks.questions else None
         except RequestError:
             return None  # `decide` refuses it in a moment, with the reason

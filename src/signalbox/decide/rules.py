@@ -6,7 +6,7 @@ as far as asking for it, and keywords of all rules are searched for in one go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,6 +94,11 @@ class RuleBook:
     rules: tuple[CompiledRule, ...]
     keywords: Mapping[Scope, Keywords]
     heeded: tuple[CompiledRule, ...] = ()
+
+    def guards_among(self, engines: Iterable[str]) -> frozenset[str]:
+        """Return those of the engines that guards ask."""
+        asked = {rule.says.name for rule in self.heeded if rule.says is not None}
+        return frozenset(engines) & asked
 
     def guard(self, case: Case, trace: Trace | None, wanted: list[str] | None = None) -> CompiledRule | None:
         """Return the first rule that holds if it is a guard: for requests that pass all other rules by.

@@ -207,14 +207,21 @@ def _ext_proc(policy: Policy, keep: Policy | None) -> Resource:
 
 
 def decision_seconds(policy: Policy, keep: Policy | None = None) -> float:
-    """How long Envoy waits for a decision: what one takes, and as long as the slowest engine may."""
-    deadlines = [
-        each.engines[name].deadline_ms
-        for each in (policy, *([keep] if keep is not None else []))
-        for router in each.routers.values()
-        for name in router.engines
+    """How long Envoy waits for a decision: what one takes, and as long as the slowest engines may."""
+    return DECISION_SECONDS + max(_engine_ms(each) for each in (policy, keep) if each is not None) / 1000
+
+
+def _engine_ms(policy: Policy) -> float:
+    """The longest that engines may take. An engine off the site is asked only when those of guards have answered."""
+    asked = {name: policy.engines[name] for router in policy.routers.values() for name in router.engines}
+    ruled = [
+        policy.engines[rule.when.engine.name].deadline_ms
+        for router in policy.routers.values()
+        for rule in router.rules
+        if rule.when.engine is not None
     ]
-    return DECISION_SECONDS + max(deadlines, default=0.0) / 1000
+    before = max(ruled, default=0.0) if any(engine.leaves_the_site for engine in asked.values()) else 0.0
+    return before + max((engine.deadline_ms for engine in asked.values()), default=0.0)
 
 
 def _mutation_rules(by_header: bool) -> Resource:

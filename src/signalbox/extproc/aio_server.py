@@ -108,7 +108,7 @@ class AioServer:
                 context.set_details("the call ended before its message")
                 return
             reply = self._exchange.answer(message, conversation)
-            if reply.waiting is not None:
+            while reply.waiting is not None:
                 await _engine(reply.waiting)
                 reply = reply.waiting.finish()
             conversation = reply.conversation

@@ -195,11 +195,7 @@ class Exchange:
             by_headers = conversation is not None
             asks = None if serving.engines is None else serving.pipeline.asks(begun.case)
             if asks is not None and serving.engines is not None:
-                tickets = _ask(serving.engines, asks, begun.case)
-                before_us = _microseconds_since(started_ns)
-                waiting = Waiting(self, serving, asks, tickets, begun, by_headers, before_us)
-                all_done = all(ticket.done for ticket in tickets)
-                return waiting.finish() if all_done else Reply(b"", None, waiting)
+                return self._wait(serving, serving.engines, asks, begun, started_ns, by_headers=by_headers)
             decision, case = serving.edge.settle(serving.pipeline, begun)
             return _decided(serving, decision, case, started_ns, by_headers=by_headers)
         except RequestError as problem:
@@ -218,10 +214,13 @@ class Exchange:
             engines = serving.engines
             cuts = {} if engines is None else _cuts(engines, asks)
             taken = [ticket.take() for ticket in waiting.tickets]
-            answers = dict(zip(asks.engines, taken, strict=True))
+            answers = {**signals.answers, **dict(zip(asks.engines, taken, strict=True))}
             bodies = self._write_answers(answers, begun.case)
             signals = replace(signals, answers=answers, cuts=cuts)
             begun = begun._replace(case=replace(begun.case, signals=signals))
+            more = serving.pipeline.asks(begun.case) if asks.held_back else None
+            if more is not None and engines is not None:
+                return self._wait(serving, engines, more, begun, started_ns, by_headers=waiting.by_headers)
             decision, case = serving.edge.settle(serving.pipeline, begun)
             judged = decision.judged
             if engines is not None and judged is not None and judged.threshold is not None:
@@ -241,6 +240,15 @@ class Exchange:
             answers=signals.answers,
         )
         return Reply(message)
+
+    def _wait(
+        self, serving: Serving, engines: Engines, asks: Asks, begun: Begun, started_ns: int, *, by_headers: bool
+    ) -> Reply:
+        """Ask, and return what waits for the answers; the reply itself if they are there already."""
+        tickets = _ask(engines, asks, begun.case)
+        waiting = Waiting(self, serving, asks, tickets, begun, by_headers, _microseconds_since(started_ns))
+        all_done = all(ticket.done for ticket in tickets)
+        return waiting.finish() if all_done else Reply(b"", None, waiting)
 
     def _write_answers(self, answers: dict[str, Answer], case: Case) -> dict[str, bytes]:
         """Return what a client would be sent of each engine's own answer. One that cannot be written is taken out.

@@ -21,7 +21,7 @@ from signalbox.engines.desk import Ticket
 from signalbox.engines.open import Engines
 from signalbox.label import VERSION, Label
 from signalbox.policy.schema import Policy
-from signalbox.types import Case, Decision, Privacy
+from signalbox.types import Case, Decision, Privacy, Reason
 
 Tell = Callable[[Label], None]
 After = Callable[[], None]
@@ -84,7 +84,7 @@ class Shadows:
         shadow = self.shadows.get(decision.goal or decision.router)
         if shadow is None or self._dice() >= shadow.share:
             return None
-        if decision.privacy is Privacy.LOCAL and shadow.judge.leaves_the_site:
+        if shadow.judge.leaves_the_site and _stays(decision):
             return None
         return lambda: self._ask(shadow, case)
 
@@ -99,6 +99,11 @@ class Shadows:
     def _answered(self, shadow: Shadow, case: Case, ticket: Ticket) -> None:
         with suppress(Exception):  # a label may be lost here, the engine's thread may not
             self._tell(_label(shadow, case, ticket.take()))
+
+
+def _stays(decision: Decision) -> bool:
+    """Whether a request is for the site alone: local-only, or taken to a local model by a rule, as guards do."""
+    return decision.privacy is Privacy.LOCAL or (decision.reason is Reason.RULE and decision.chain[0].is_local)
 
 
 def _label(shadow: Shadow, case: Case, answer: Answer) -> Label:

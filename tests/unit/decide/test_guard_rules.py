@@ -9,6 +9,7 @@ import pytest
 
 from signalbox.decide.pipeline import Pipeline
 from signalbox.decide.rules import RuleBook
+from signalbox.envoy.listener import DECISION_SECONDS, decision_seconds
 from signalbox.types import Answer, Case, EngineOutcome, PinOutcome, Reason
 from signalbox.world import Pin
 
@@ -124,3 +125,66 @@ def test_rules_that_fail_let_a_session_stay(monkeypatch: pytest.MonkeyPatch) -> 
     case = pinned("acme-large", SEEN)
     assert decide(policy(), case).reason is Reason.AFFINITY
     assert Pipeline.compile(policy()).explain(case)["guard_failed"] == "ZeroDivisionError"
+
+
+# ---------------------------------------------------------------- guards come before anybody off the site
+
+
+SERVED = {"kind": "preference", "endpoint": "http://arch.test/v1", "model": "arch-router", "deadline_ms": 300}
+TASKS = [
+    {"name": name, "description": f"{name} work", "models": [model]}
+    for name, model in (("simple", "acme-mini"), ("hard", "acme-large"))
+]
+HARD = Answer(EngineOutcome.RESULT, "hard")
+
+
+def judged(location: str, *, guarded: str = "home-small", **more: Any) -> Any:
+    rules = [{"name": "guarded", "when": {"engine": GUARD}, "models": [guarded]}]
+    router = {"tasks": TASKS, "default_task": "simple", "engine": "arch", "rules": rules}
+    engines = {"guard": ENGINES["guard"] | {"deadline_ms": 100}, "arch": SERVED | {"location": location}}
+    return make_policy(engines=engines, routers={"r": router}, default_router="r", **more)
+
+
+def with_answers(case: Case, **answers: Answer) -> Case:
+    return replace(case, signals=replace(case.signals, answers=answers))
+
+
+def test_an_engine_off_the_site_is_asked_when_the_guards_have_seen_nothing() -> None:
+    pipeline = Pipeline.compile(judged("cloud"))
+    first = pipeline.asks(make_case())
+    assert first is not None
+    assert (first.engines, first.held_back) == (("guard",), True)
+    then = pipeline.asks(with_answers(make_case(), guard=CLEAN))
+    assert then is not None
+    assert (then.engines, then.held_back) == (("arch",), False)
+    assert decide(judged("cloud"), with_answers(make_case(), guard=CLEAN, arch=HARD)).route == "hard"
+
+
+def test_an_engine_off_the_site_is_not_asked_about_what_a_guard_keeps() -> None:
+    seen = with_answers(make_case(), guard=SEEN)
+    assert Pipeline.compile(judged("cloud")).asks(seen) is None
+    assert names(decide(judged("cloud"), seen)) == ["home-small"]
+
+
+def test_engines_of_the_site_are_asked_at_the_same_time() -> None:
+    assert asked(judged("local"), make_case()) == ("guard", "arch")
+    assert asked(judged("cloud", guarded="acme-mini"), make_case()) == ("guard", "arch")  # guards nothing
+
+
+def test_engines_of_the_routers_for_goals_wait_for_guards_too() -> None:
+    document = judged("cloud").model_dump(exclude_unset=True)
+    rules = document["routers"]["r"].pop("rules")
+    goals = {"complexity": {"threshold": 0.0, "below": "r", "above": "r"}}
+    document["routers"]["leading"] = {"goals": goals, "rules": rules}
+    pipeline = Pipeline.compile(type(judged("cloud")).model_validate(document | {"default_router": "leading"}))
+    first = pipeline.asks(make_case())
+    assert first is not None
+    assert (first.engines, first.held_back) == (("guard",), True)
+    then = pipeline.asks(with_answers(make_case(), guard=CLEAN))
+    assert then is not None
+    assert then.engines == ("arch",)
+
+
+@pytest.mark.parametrize(("location", "seconds"), [("local", 0.3), ("cloud", 0.4)])
+def test_envoy_waits_for_both_where_one_comes_after_the_other(location: str, seconds: float) -> None:
+    assert decision_seconds(judged(location)) - DECISION_SECONDS == pytest.approx(seconds)

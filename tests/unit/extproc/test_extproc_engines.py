@@ -383,3 +383,43 @@ def test_the_record_has_every_engine_that_was_asked_also_of_a_refusal() -> None:
     assert [each.engine for each in refused.asked] == ["guard"]
     for desk in desks.values():
         desk.close()
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_guard_is_heard_before_an_engine_off_the_site_is_asked(
+    peer: Callable[[Exchange], EnvoyPeer], *, seen: bool
+) -> None:
+    says = {"name": "guard", "labels": ["personal"]}
+    document = JUDGED.model_dump(exclude_unset=True)
+    document["engines"] = {
+        "guard": {"kind": "modality", "bundle": "/models/guard"},
+        "arch": {"kind": "preference", "endpoint": "http://arch.test/v1", "model": "arch"},
+    }
+    document["routers"]["main"]["engine"] = "arch"
+    document["routers"]["main"]["rules"] = [{"when": {"engine": says}, "models": ["small"]}]
+    label = "personal" if seen else "none"
+    order: list[str] = []
+
+    def told(name: str, answer: Answer) -> Callable[[Question], Answer]:
+        def say(_: Question) -> Answer:
+            time.sleep(0.01)
+            order.append(name)
+            return answer
+
+        return say
+
+    answers = {
+        "guard": Answer(Outcome.RESULT, label, ((label, 0.9),)),
+        "arch": Answer(Outcome.RESULT, "hard"),
+    }
+    desks = {
+        name: Desk(name, Scripted(told(name, answer)), deadline_seconds=5.0, max_concurrent=1, max_queued=1)
+        for name, answer in answers.items()
+    }
+    made = Exchange()
+    made.use(Pipeline.compile(Policy.model_validate(document)), POLICY_SHA256, engines=Engines(desks, Cuts({}, {})))
+    found = record(peer(made).ask(body_message(chat())))
+    assert order == (["guard"] if seen else ["guard", "arch"])
+    assert (found.reason, found.route) == (("rule", "main") if seen else ("engine", "hard"))
+    assert [each.engine for each in found.asked] == ([] if seen else ["guard"])
+    assert found.engine_us >= 10_000

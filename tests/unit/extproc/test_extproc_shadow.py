@@ -224,3 +224,14 @@ def test_workers_share_the_allowance_and_a_reload_does_not_renew_it() -> None:
         assert sum(allowance.take() for _ in range(100)) == 10
         assert compiled(first).shadows["main"].allowance is allowance
         assert compiled(first, policy(per_day=4800)).shadows["main"].allowance is not allowance
+
+
+@pytest.mark.parametrize(("location", "asked"), [("local", True), ("cloud", False)])
+def test_what_a_rule_keeps_on_the_site_is_not_shown_to_an_engine_outside_it(location: str, *, asked: bool) -> None:
+    document = policy(location).model_dump(exclude_unset=True)
+    document["routers"]["main"]["rules"] = [{"when": {"keywords": ["capital"]}, "models": ["small"]}]
+    with shadowed(Policy.model_validate(document)) as (exchange, _, _):
+        kept = exchange.answer(body_message(chat()))
+        assert record(kept.message).reason == "rule"
+        assert (kept.after is not None) is asked
+        assert exchange.answer(body_message(chat(content="hello"))).after is not None

@@ -46,7 +46,10 @@ static const char *const pieces[] = {
     " FROM ", "def f(",
     /* and what envelopes are made of */
     "\x22\x04\x0a\x02{}", "\x10\x01", "\x4a", "\x0a\x01x", "\x12\x03\x1a\x01y", "\x0b", "\x0c", "\x80\x01",
-    "envoy.filters.http.ext_proc"};
+    "envoy.filters.http.ext_proc",
+    /* and what personal data is made of */
+    "4111 1111 1111 1111", "jane@example.com", "GB82 WEST 1234 5698 7654 32", "+1 (415) 555-2671", "078-05-1120",
+    "203.0.113.77", "2001:db8::1:2:3", "phone ", "driver's license ", "\\u0040", "%40", "ï¼"};
 
 static void splice(input *in, size_t at, size_t removed, const void *piece, size_t size) {
     if (in->size - removed + size > MAX_BYTES) {

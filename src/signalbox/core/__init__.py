@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from signalbox.core.factorization import Factorization
 from signalbox.core.patterns import PATTERNS
+from signalbox.core.personal_kinds import PERSONAL_KINDS
 from signalbox.core.spans import Passage, Role, Span
 from signalbox.core.table_file import write_table
 from signalbox.core.vocabulary import ASKING, HARD, INSTRUCTION, NEGATION, SCRIPTS, Surface
@@ -20,6 +21,7 @@ try:
     from signalbox.core.bpe import Bpe
     from signalbox.core.edits import apply_edits
     from signalbox.core.envelope import read_envelope
+    from signalbox.core.personal import find_personal
     from signalbox.core.scan import Scan, scan
     from signalbox.core.score import cosines, dots, normalize, sigmoid, softmax, topk, win_rate
     from signalbox.core.surface import Lexicon, surface
@@ -37,6 +39,7 @@ __all__ = [
     "INSTRUCTION",
     "NEGATION",
     "PATTERNS",
+    "PERSONAL_KINDS",
     "SCRIPTS",
     "Bpe",
     "EmbeddingTable",
@@ -52,6 +55,7 @@ __all__ = [
     "apply_edits",
     "cosines",
     "dots",
+    "find_personal",
     "normalize",
     "read_envelope",
     "scan",

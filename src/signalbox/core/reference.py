@@ -15,6 +15,7 @@ from string import ascii_lowercase, ascii_uppercase
 from signalbox.core.faults import Fault, request_error
 from signalbox.core.reference_bpe import Bpe
 from signalbox.core.reference_json import Member, Node, Reader
+from signalbox.core.reference_personal import find_personal
 from signalbox.core.reference_score import (
     EmbeddingTable,
     cosines,
@@ -40,6 +41,7 @@ __all__ = [
     "apply_edits",
     "cosines",
     "dots",
+    "find_personal",
     "normalize",
     "scan",
     "sigmoid",

@@ -50,19 +50,14 @@ static void divide(float *sum, size_t dims, double total) {
             sum[i] += factor * (float)a[i];                                                                            \
         }                                                                                                              \
     }                                                                                                                  \
-    SB_CLONES                                                                                                          \
-    sb_pool_result NAME(const sb_table *table, const int32_t *ids, const float *weights, size_t count, float *out,     \
-                        size_t *at) {                                                                                  \
+    static inline sb_pool_result NAME##_rows(const sb_table *table, const int32_t *ids, const float *weights,          \
+                                             size_t count, float *sum, double *total, size_t *at) {                    \
         const VALUE *values = table->values;                                                                           \
-        double total = 0.0;                                                                                            \
-        for (size_t d = 0; d < table->dims; d++) {                                                                     \
-            out[d] = 0.0f;                                                                                             \
-        }                                                                                                              \
         for (size_t i = 0; i < count;) {                                                                               \
             taken rows[ROWS_AT_ONCE];                                                                                  \
             const size_t some = count - i < ROWS_AT_ONCE ? 1 : ROWS_AT_ONCE;                                           \
             for (size_t k = 0; k < some; k++) {                                                                        \
-                const sb_pool_result result = take(table, ids, weights, i + k, &rows[k], &total);                      \
+                const sb_pool_result result = take(table, ids, weights, i + k, &rows[k], total);                       \
                 if (result != SB_POOL_OK) {                                                                            \
                     *at = i + k;                                                                                       \
                     return result;                                                                                     \
@@ -70,15 +65,33 @@ static void divide(float *sum, size_t dims, double total) {
             }                                                                                                          \
             if (some == ROWS_AT_ONCE) {                                                                                \
                 NAME##_four(values + rows[0].row, values + rows[1].row, values + rows[2].row, values + rows[3].row,    \
-                            rows, table->dims, out);                                                                   \
+                            rows, table->dims, sum);                                                                   \
             } else {                                                                                                   \
-                NAME##_one(values + rows[0].row, rows[0].factor, table->dims, out);                                    \
+                NAME##_one(values + rows[0].row, rows[0].factor, table->dims, sum);                                    \
             }                                                                                                          \
             i += some;                                                                                                 \
         }                                                                                                              \
+        return SB_POOL_OK;                                                                                             \
+    }                                                                                                                  \
+    SB_CLONES                                                                                                          \
+    sb_pool_result sb_pool_##NAME(const sb_table *table, const int32_t *ids, const float *weights, size_t count,       \
+                                  float *out, size_t *at) {                                                            \
+        double total = 0.0;                                                                                            \
+        for (size_t d = 0; d < table->dims; d++) {                                                                     \
+            out[d] = 0.0f;                                                                                             \
+        }                                                                                                              \
+        const sb_pool_result result = NAME##_rows(table, ids, weights, count, out, &total, at);                        \
+        if (result != SB_POOL_OK) {                                                                                    \
+            return result;                                                                                             \
+        }                                                                                                              \
         divide(out, table->dims, total);                                                                               \
         return total > 0.0 ? SB_POOL_OK : SB_POOL_EMPTY;                                                               \
+    }                                                                                                                  \
+    SB_CLONES                                                                                                          \
+    sb_pool_result sb_pool_more_##NAME(const sb_table *table, const int32_t *ids, size_t count, float *sum,            \
+                                       double *total, size_t *at) {                                                    \
+        return NAME##_rows(table, ids, NULL, count, sum, total, at);                                                   \
     }
 
-SB_POOL(sb_pool_f32, float)
-SB_POOL(sb_pool_i8, int8_t)
+SB_POOL(f32, float)
+SB_POOL(i8, int8_t)

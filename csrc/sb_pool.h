@@ -33,4 +33,12 @@ sb_pool_result sb_pool_f32(const sb_table *table, const int32_t *ids, const floa
 sb_pool_result sb_pool_i8(const sb_table *table, const int32_t *ids, const float *weights, size_t count, float *out,
                           size_t *at);
 
+/* The same sum in parts, not divided: what sb_pool_i8 adds for these ids is added to sum[0..dims), and the number of
+ * ids to *total. Parts of a multiple of 4 ids, but for the last, have the bits of one call for all. SB_POOL_OK, or
+ * SB_POOL_ID with *at. */
+sb_pool_result sb_pool_more_i8(const sb_table *table, const int32_t *ids, size_t count, float *sum, double *total,
+                               size_t *at);
+sb_pool_result sb_pool_more_f32(const sb_table *table, const int32_t *ids, size_t count, float *sum, double *total,
+                                size_t *at);
+
 #endif

@@ -43,6 +43,7 @@ def test_everything_compiled_is_seen_by_these_tests() -> None:
         "apply_edits",
         "cosines",
         "dots",
+        "embed",
         "find_personal",
         "normalize",
         "read_envelope",

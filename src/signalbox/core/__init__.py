@@ -1,7 +1,8 @@
 """The compiled core: what a request body says, found in C.
 
     bytes ──scan──> Scan ──.text, .edits, surface──> text, byte edits, counts
-    token ids ──EmbeddingTable.pool──> vector ──dots, cosines, win_rate──> scores ──softmax, topk──> ranked
+    text ──embed──> vector; token ids ──EmbeddingTable.pool──> vector
+    vector ──dots, cosines, win_rate──> scores ──softmax, topk──> ranked
 
 `reference` says the same in plain Python, slowly; the tests trust it. Nothing here falls back to it:
 an installation without its compiled core is broken, and says so when it is imported.
@@ -20,6 +21,7 @@ from signalbox.core.wrapper import Envelope
 try:
     from signalbox.core.bpe import Bpe
     from signalbox.core.edits import apply_edits
+    from signalbox.core.embed import embed
     from signalbox.core.envelope import read_envelope
     from signalbox.core.personal import find_personal
     from signalbox.core.scan import Scan, scan
@@ -55,6 +57,7 @@ __all__ = [
     "apply_edits",
     "cosines",
     "dots",
+    "embed",
     "find_personal",
     "normalize",
     "read_envelope",

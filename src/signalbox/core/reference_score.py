@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from signalbox.core.reference_wordpiece import WordPiece
 from signalbox.core.table_file import HEADER, read_header, refuse
 
 Array = NDArray[Any]
@@ -94,6 +95,12 @@ def topk(scores: Array, k: int) -> Array:
         return sorted(range(len(values)), key=rank)[:k]
 
     return each(scores, best).astype(np.int32)
+
+
+def embed(wordpiece: WordPiece, table: EmbeddingTable, text: bytes) -> Array:
+    """Same contract as `core.embed`."""
+    pooled, _ = table.pool(np.frombuffer(wordpiece.encode(text), np.int32))
+    return normalize(pooled)
 
 
 class EmbeddingTable:

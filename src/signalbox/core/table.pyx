@@ -19,11 +19,6 @@ cdef class EmbeddingTable:
     `signalbox.core.table_file` defines the file, csrc/sb_pool.h the sums.
     """
 
-    cdef readonly Py_ssize_t rows, dims
-    cdef readonly bint is_int8
-    cdef sb_table table
-    cdef object values, scales  # arrays over the map, which keep it open
-
     def __init__(self):
         raise TypeError("an EmbeddingTable is opened by EmbeddingTable.open(path)")
 

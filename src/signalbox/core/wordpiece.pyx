@@ -47,11 +47,6 @@ cdef class WordPiece:
     Raises ValueError for a vocabulary or an option that cannot be used. Same contract as `reference.WordPiece`.
     """
 
-    cdef sb_wordpiece table
-    cdef sb_special *specials_at
-    cdef object kept  # the bytes that specials_at points into
-    cdef Py_ssize_t size
-
     def __cinit__(self, vocabulary, *, specials=None, bytes unknown not None=b"[UNK]", bint lowercase=True,
                   strip_accents=None, bint handle_chinese_chars=True, Py_ssize_t max_input_chars_per_word=100):
         if isinstance(vocabulary, bytes):

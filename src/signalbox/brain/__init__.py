@@ -1,0 +1,1 @@
+"""The built-in models at run time: numpy and the compiled core, no I/O once they are loaded."""

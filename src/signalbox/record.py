@@ -41,6 +41,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     rollout. shadow: route and model that the router's shadow would have taken. explored: the first candidate is there
     to be measured.
     goal: router that was taken among the router's goals.
+    local_by: what made it local-only; personal: the kinds of personal data, if that did.
+    image_asked: how it asks for an image; image_served: whether the first candidate makes some.
     engine: that was asked; how it went, as `EngineOutcome` and a detail, the microseconds until then, the score it gave
     and the threshold that was held against.
     asked: engines asked beside that one, those of rules for example: name, outcome, detail and microseconds.
@@ -85,6 +87,10 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     goal: str = ""
     spent_on_answer: tuple[Spent, ...] = ()
     asked: tuple[Asked, ...] = ()
+    local_by: str = ""
+    personal: tuple[str, ...] = ()
+    image_asked: str = ""
+    image_served: bool = False
 
     @property
     def prompt_tokens(self) -> int | None:

@@ -289,6 +289,18 @@ SHADOW_DECISIONS = Metric(
     "Decisions that a shadow made as well: the model decided for, and the shadow's.",
     ("router", "model", "shadow_model"),
 )
+LOCAL_ONLY = Metric(
+    "counter",
+    "signalbox_local_only_total",
+    "Requests that stayed on the site, by what made them: `header`, a kind of personal data, `unreadable`, `failed`.",
+    ("router", "by"),
+)
+IMAGES_ASKED = Metric(
+    "counter",
+    "signalbox_images_asked_total",
+    "Requests for an image, by how they ask, and whether a model that makes images was there for them.",
+    ("router", "asked", "served"),
+)
 STORE_FAULTS = Metric(
     "counter",
     "signalbox_store_faults_total",
@@ -432,6 +444,8 @@ METRICS: tuple[Metric, ...] = (
     ROLLBACKS,
     AFFINITY,
     SHADOW_DECISIONS,
+    LOCAL_ONLY,
+    IMAGES_ASKED,
     STORE_FAULTS,
     SETTLEMENTS_DROPPED,
     FEEDBACK,

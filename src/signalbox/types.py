@@ -85,6 +85,40 @@ class Privacy(StrEnum):
     LOCAL = "local"
 
 
+class PersonalData(StrEnum):
+    """Kinds of personal data a policy may ask to be found. Closed: they are metric labels."""
+
+    EMAIL = "email"
+    CREDIT_CARD = "credit_card"
+    IBAN = "iban"
+    PHONE = "phone"
+    SSN = "ssn"
+    IP_ADDRESS = "ip_address"
+    DRIVER_LICENSE = "driver_license"
+    PASSPORT = "passport"
+    PERSON = "person"  # the name of one; this and the next are told by a model, not by their form
+    STREET_ADDRESS = "street_address"
+
+
+class LocalBy(StrEnum):
+    """What made a request local-only. Closed: it is a metric label."""
+
+    NOTHING = ""
+    HEADER = "header"
+    DETECTED = "detected"  # it holds personal data
+    UNREADABLE = "unreadable"  # it may: it is sent as token ids
+    FAILED = "failed"  # it may: nobody could look
+
+
+class PrivacyVerdict(NamedTuple):
+    """Where a request may go, and why. header: that said so. kinds: of personal data it holds."""
+
+    privacy: Privacy
+    by: LocalBy = LocalBy.NOTHING
+    header: str | None = None
+    kinds: tuple[PersonalData, ...] = ()
+
+
 class Reason(StrEnum):
     """Why a route was chosen. Closed: it is a metric label and the x-signalbox-reason header."""
 
@@ -393,6 +427,7 @@ class Signals:
     session_key: hash under which the session is pinned; empty without affinity. pin: the session's, if it has one.
     spent: budgets found spent just now. store: what was wrong with the store, if it was asked in vain.
     answers: of engines, by name. cuts: router -> threshold that makes its target share, as it stands.
+    privacy: what the request was judged to be, if somebody has looked already.
     """
 
     decision_id: str
@@ -406,6 +441,7 @@ class Signals:
     store: str = ""
     answers: Mapping[str, Answer] = field(default_factory=lambda: _NO_ANSWERS)
     cuts: Mapping[str, float] = field(default_factory=lambda: _NO_CUTS)
+    privacy: PrivacyVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,5 +506,7 @@ class Decision:
     judged: Judgement | None = None  # what the router's engine said, if it was asked
     goal: str = ""  # which of the router's `goals` was taken, by the name of its router; empty without goals
     completion: Completion | None = None  # what the client is answered; then nobody in the chain is asked
+    local_by: LocalBy = LocalBy.NOTHING
+    personal: tuple[PersonalData, ...] = ()  # kinds found, where they made it local-only
     image_asked: ImageAsked = ImageAsked.NO
     image_served: bool = False  # the first candidate can give the image that was asked for

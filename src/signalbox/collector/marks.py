@@ -1,4 +1,4 @@
-"""What a worker's record says beside the decision: the session's pin, the shadow's opinion, a store that was silent."""
+"""What a worker's record says beside the decision: pins, shadows, what kept it on the site, a store that was silent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from signalbox import telemetry
 from signalbox.collector.names import Names, close
 from signalbox.record import Record
 from signalbox.telemetry import Metric, StoreFault
-from signalbox.types import PinOutcome
+from signalbox.types import ImageAsked, LocalBy, PersonalData, PinOutcome
 
 _PINS = frozenset(PinOutcome)
 _STORE_FAULTS = frozenset(StoreFault)
+_LOCAL_BY = frozenset(LocalBy) | frozenset(PersonalData)
+_IMAGE_ASKED = frozenset(ImageAsked)
 
 
 class Children(Protocol):
@@ -27,6 +29,8 @@ class Marks:
     def __init__(self, family: Callable[[Metric], Children]) -> None:
         self._affinity = family(telemetry.AFFINITY)
         self._shadow = family(telemetry.SHADOW_DECISIONS)
+        self._local_only = family(telemetry.LOCAL_ONLY)
+        self._images = family(telemetry.IMAGES_ASKED)
         self._store_faults = family(telemetry.STORE_FAULTS)
         for fault in StoreFault:  # a series that appears with its first increment hides that increment from rate()
             self._store_faults.at(fault)
@@ -44,6 +48,12 @@ class Marks:
         router = close(record.router, names.routers)
         if record.pin:
             self._affinity.at(router, close(record.pin, _PINS)).inc()
+        for by in record.personal or (record.local_by,):
+            if by:
+                self._local_only.at(router, close(by, _LOCAL_BY)).inc()
+        if record.image_asked:
+            served = "true" if record.image_served else "false"
+            self._images.at(router, close(record.image_asked, _IMAGE_ASKED), served).inc()
         if record.shadow is not None and record.chain:
             _, model = record.chain[0]
             _, shadow_model = record.shadow

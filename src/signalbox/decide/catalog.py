@@ -12,9 +12,9 @@ from signalbox.decide.asks import NOBODY, Asks
 from signalbox.decide.budgets import Limit, compile_limits
 from signalbox.decide.filters import FILTERS, Demands
 from signalbox.decide.goals import COMPLEXITY, DESCRIBED, CompiledGoals, Step, compile_goals
-from signalbox.decide.headers import HeaderPairs, local_only_pairs
 from signalbox.decide.judge import REASONS, CompiledJudge, compile_judge
 from signalbox.decide.pools import Pool, make_pool, pick
+from signalbox.decide.privacy import Guard, compile_guard
 from signalbox.decide.rollout import CompiledRollout, compile_rollout
 from signalbox.decide.rules import CompiledRule, RuleBook, compile_rules
 from signalbox.decide.trace import Trace
@@ -66,7 +66,7 @@ class CompiledRouter:
     rules: RuleBook
     complexity: ComplexityStep | None
     default: Pool
-    local_only: HeaderPairs  # the policy's pairs and its own
+    guard: Guard  # the policy's, its own and those of the routers it may lead to
     homes: Mapping[str, Pool]
     sessions: Sessions | None = None
     limits: tuple[Limit, ...] = ()
@@ -276,9 +276,7 @@ def compile_router(
         complexity=complexity,
         default=default,
         # Known before anybody is led anywhere: what is local-only for one of its routers is so for all of them.
-        local_only=local_only_pairs(
-            policy.privacy, router.privacy, *(policy.routers[other].privacy for other in leads_to)
-        ),
+        guard=compile_guard(policy.privacy, router.privacy, *(policy.routers[other].privacy for other in leads_to)),
         homes=homes,
         sessions=compile_sessions(name, router, policy),
         limits=compile_limits(f"router/{name}", router.budget),

@@ -8,7 +8,7 @@ from signalbox.decide.course import Course
 from signalbox.decide.pools import Pool
 from signalbox.decide.rank import Measures
 from signalbox.decide.trace import Trace
-from signalbox.types import Candidate, Decision, Features, ImageAsked
+from signalbox.types import Candidate, Decision, Features, ImageAsked, LocalBy
 
 
 def describe(decision: Decision) -> Trace:
@@ -31,6 +31,8 @@ def describe(decision: Decision) -> Trace:
         told["rollout"] = decision.rollout
     if decision.shadow is not None:
         told["shadow"] = {"route": decision.shadow[0], "model": decision.shadow[1]}
+    if decision.local_by is not LocalBy.NOTHING:
+        told["local_only"] = {"by": decision.local_by.value, "kinds": [kind.value for kind in decision.personal]}
     if decision.image_asked is not ImageAsked.NO:
         told["image"] = {"asked": decision.image_asked.value, "served": decision.image_served}
     if decision.explored:

@@ -39,7 +39,8 @@ def route_once(policy: Path, body: bytes, endpoint: str, headers: Mapping[str, s
     pipeline = Pipeline.compile(loaded, resolve(loaded))
     request = ParsedRequest(Endpoint(endpoint), body, scan(body), headers)
     signals = Signals(DECISION_ID, time.time(), headers.get(AFFINITY_HEADER, DECISION_ID))
-    case = _judged(Case(request, extract(request), signals), pipeline, loaded)
+    case = pipeline.judge_privacy(Case(request, extract(request), signals))
+    case = _judged(case, pipeline, loaded)
     return pipeline.explain(case) if explain else describe(pipeline.decide(case))
 
 

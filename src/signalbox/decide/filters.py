@@ -14,7 +14,7 @@ from signalbox.decide.counts import Counts
 from signalbox.decide.members import read_name_list, read_own_member
 from signalbox.decide.outputs import PLAIN, Wanted, wanted
 from signalbox.errors import RequestError
-from signalbox.types import Candidate, Case, Endpoint, Features, ParsedRequest, Privacy, Refusal
+from signalbox.types import Candidate, Case, Endpoint, Features, ParsedRequest, Privacy, PrivacyVerdict, Refusal
 
 Candidates = tuple[Candidate, ...]
 
@@ -34,12 +34,13 @@ class Demands:
     only: tuple[str, ...] | None  # the body's `provider.only`
     ignore: tuple[str, ...] | None  # the body's `provider.ignore`
     wanted: Wanted = PLAIN  # kinds of answer
+    personal: tuple[str, ...] = ()  # kinds of personal data that made it local-only
 
 
 Filter = Callable[[Candidates, Demands], Candidates]
 
 
-def read_demands(case: Case, privacy: Privacy, counts: Counts, heads: Collection[str] = ()) -> Demands:
+def read_demands(case: Case, verdict: PrivacyVerdict, counts: Counts, heads: Collection[str] = ()) -> Demands:
     """Return the demands of a request. Raises RequestError when `models` or `provider` is malformed.
 
     heads: names of engines that say what kind of answer a request wants.
@@ -51,7 +52,17 @@ def read_demands(case: Case, privacy: Privacy, counts: Counts, heads: Collection
         models = read_name_list(read_own_member(request, "models"), "models")
     if "provider" in members:
         only, ignore = _read_provider(request)
-    return Demands(request.endpoint, privacy, case.features, counts, models, only, ignore, wanted(case, heads))
+    return Demands(
+        request.endpoint,
+        verdict.privacy,
+        case.features,
+        counts,
+        models,
+        only,
+        ignore,
+        wanted(case, heads),
+        verdict.kinds,
+    )
 
 
 def _read_provider(request: ParsedRequest) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:

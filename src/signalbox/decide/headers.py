@@ -39,7 +39,7 @@ def matching_header(headers: Mapping[str, str], pairs: HeaderPairs) -> str | Non
 
 
 def local_only_pairs(*sections: PrivacySection | None) -> HeaderPairs:
-    """Return what makes a request local-only, over the policy's section and a router's."""
+    """Return the headers that make a request local-only, over the policy's section and a router's."""
     pairs: list[tuple[str, str]] = []
     for section in sections:
         if section is not None and section.local_only is not None:

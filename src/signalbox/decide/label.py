@@ -19,7 +19,6 @@ import msgspec
 
 from signalbox.core import scan
 from signalbox.decide.catalog import CompiledRouter
-from signalbox.decide.headers import matching_header
 from signalbox.decide.judge import CompiledJudge
 from signalbox.decide.pipeline import Pipeline
 from signalbox.engines.base import Answer, Outcome, Question
@@ -30,7 +29,7 @@ from signalbox.features.extract import extract
 from signalbox.label import VERSION, Label, decode, encode
 from signalbox.policy.load import load_policy
 from signalbox.policy.schema import Policy
-from signalbox.types import Case, Endpoint, ParsedRequest, Signals
+from signalbox.types import Case, Endpoint, ParsedRequest, Privacy, Signals
 
 LOCAL_ONLY = Answer(Outcome.UNSURE, detail="local_only")
 """A request that the engine's server may not hear of is not asked about."""
@@ -163,7 +162,7 @@ class _Asker:
         case = Case(request, extract(request), Signals(str(given.id), time.time(), str(given.id)))
         now = time.monotonic()
         deadline = now + self._deadline_seconds
-        if self._judge.leaves_the_site and matching_header(headers, self._router.local_only) is not None:
+        if self._judge.leaves_the_site and self._router.guard.look(request).privacy is Privacy.LOCAL:
             ticket = Ticket(now, deadline)
             ticket.give(LOCAL_ONLY)
         else:

@@ -6,7 +6,7 @@ resolve -> budgets -> course (rollout, session, rules, complexity, default) -> f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from signalbox.decide import budgets
 from signalbox.decide import course as courses
@@ -18,9 +18,9 @@ from signalbox.decide.counts import Counts, compile_counters
 from signalbox.decide.course import Course, take_course
 from signalbox.decide.describe import describe, describe_features, describe_ranking
 from signalbox.decide.filters import FILTERS, MAX_ATTEMPTS, Demands, read_demands
-from signalbox.decide.headers import HeaderPairs, local_only_pairs, matching_header
 from signalbox.decide.members import OWN_MEMBERS
 from signalbox.decide.pools import NO_PRICES, Pool
+from signalbox.decide.privacy import Guard, compile_guard
 from signalbox.decide.rank import (
     Measures,
     explore,
@@ -39,7 +39,7 @@ from signalbox.errors import RequestError
 from signalbox.policy.schema import Policy
 from signalbox.policy.world import Ranking
 from signalbox.tokens.counter import Counter
-from signalbox.types import Candidate, Case, Decision, ImageAsked, ParsedRequest, PinOutcome, Price, Privacy, Reason
+from signalbox.types import Candidate, Case, Decision, ImageAsked, ParsedRequest, PinOutcome, Price, Reason
 from signalbox.world import Hold
 
 Candidates = tuple[Candidate, ...]
@@ -56,7 +56,7 @@ class Pipeline:
     """
 
     resolver: Resolver
-    local_only: HeaderPairs
+    guard: Guard  # of requests that go through no router
     max_attempts: int
     ranking: Ranking = field(default_factory=Ranking)
     limits: tuple[Limit, ...] = ()
@@ -76,7 +76,7 @@ class Pipeline:
         resolver = compile_resolver(policy, prices)
         return cls(
             resolver=resolver,
-            local_only=local_only_pairs(policy.privacy),
+            guard=compile_guard(policy.privacy),
             max_attempts=policy.gateway.max_attempts,
             ranking=policy.ranking,
             limits=budgets.compile_limits(budgets.EVERYBODY, policy.budget),
@@ -121,13 +121,22 @@ class Pipeline:
                 return None
             keys = Budgets(self.limits + target.limits, self.dearest).keys(case)
             is_spent = budgets.ruling(keys, case) is not None
-            header = matching_header(case.request.headers, target.local_only)
-            privacy = Privacy.ANY if header is None else Privacy.LOCAL
-            demands = read_demands(case, privacy, Counts(case, self.counters), self.heads)
+            demands = read_demands(case, target.guard.judge(case), Counts(case, self.counters), self.heads)
             asks = courses.asks(target, case, demands, is_spent=is_spent).next(self.off_site, case.signals.answers)
             return asks if asks.questions else None
         except RequestError:
             return None  # `decide` refuses it in a moment, with the reason
+
+    def judge_privacy(self, case: Case) -> Case:
+        """Return the case with the verdict on its privacy, so that the request is read once for `asks` and `decide`."""
+        try:
+            target, _ = self.resolver.resolve(case.request)
+        except RequestError:
+            return case  # `decide` refuses it in a moment, with the reason
+        guard = target.guard if isinstance(target, CompiledRouter) else self.guard
+        if guard.finder is None:
+            return case
+        return replace(case, signals=replace(case.signals, privacy=guard.judge(case)))
 
     def decide(self, case: Case) -> Decision:
         """Return where the request goes. Same case, same decision.
@@ -155,9 +164,8 @@ class Pipeline:
     def _decide(self, case: Case, trace: Trace | None) -> Decision:
         target, is_unknown = self.resolver.resolve(case.request)
         router = target if isinstance(target, CompiledRouter) else None
-        header = matching_header(case.request.headers, self.local_only if router is None else router.local_only)
-        privacy = Privacy.ANY if header is None else Privacy.LOCAL
-        demands = read_demands(case, privacy, Counts(case, self.counters), self.heads)
+        verdict = (self.guard if router is None else router.guard).judge(case)
+        demands = read_demands(case, verdict, Counts(case, self.counters), self.heads)
         held = Budgets(self.limits if router is None else self.limits + router.limits, self.dearest)
         keys = held.keys(case)
         spent = budgets.ruling(keys, case)
@@ -169,7 +177,12 @@ class Pipeline:
             trace["choice"] = {"route": pool.route, "reason": course.reason.value, "rule": course.rule}
             if course.goal:
                 trace["choice"]["goal"] = course.goal
-            trace["privacy"] = {"privacy": privacy.value, "header": header}
+            trace["privacy"] = {
+                "privacy": verdict.privacy.value,
+                "by": verdict.by.value,
+                "header": verdict.header,
+                "kinds": [kind.value for kind in verdict.kinds],
+            }
 
         removed: dict[str, str] = {}
         kept = _filter(pool, demands, removed, trace)
@@ -199,7 +212,7 @@ class Pipeline:
             route=pool.route,
             reason=course.reason if completion is None else Reason.ANSWERED,
             chain=chain,
-            privacy=privacy,
+            privacy=verdict.privacy,
             removed=removed,
             rule=course.rule,
             counts=demands.counts.of(chain),
@@ -214,6 +227,8 @@ class Pipeline:
             judged=course.judged,
             goal=course.goal,
             completion=completion,
+            local_by=verdict.by,
+            personal=verdict.kinds,
             image_asked=image_asked,
             image_served=is_served,
         )

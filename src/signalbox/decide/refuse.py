@@ -39,9 +39,10 @@ def _hint(name: str, demands: Demands) -> str:
     features = demands.features
     about = "about " if features.tokens_estimated else ""
     reserved = f" and {features.output_tokens} are reserved for the answer" if features.output_tokens else ""
+    personal = f" (it holds {', '.join(demands.personal)})" if demands.personal else ""
     hints = {
         "endpoint": f"None of them serves {demands.endpoint.path}.",
-        "privacy": "It is local-only, and none of them is local.",
+        "privacy": f"It is local-only{personal}, and none of them is local.",
         "modality": f"It carries {', '.join(sorted(features.modalities))}.",
         "tools": "It carries tool definitions.",
         "json_schema": "It demands a JSON schema.",

@@ -193,6 +193,8 @@ class Exchange:
             )
             begun = serving.edge.begin(serving.pipeline, request, extract(request), signals)
             by_headers = conversation is not None
+            if serving.engines is not None:
+                begun = begun._replace(case=serving.pipeline.judge_privacy(begun.case))
             asks = None if serving.engines is None else serving.pipeline.asks(begun.case)
             if asks is not None and serving.engines is not None:
                 return self._wait(serving, serving.engines, asks, begun, started_ns, by_headers=by_headers)

@@ -224,6 +224,10 @@ def record_of(
         goal=decision.goal,
         asked=_asked(case.signals.answers, judged.engine),
         spent_on_answer=() if decision.completion is None else decision.completion.spent,
+        local_by=decision.local_by.value,
+        personal=tuple([kind.value for kind in decision.personal]) if decision.personal else (),
+        image_asked=decision.image_asked.value,
+        image_served=decision.image_served,
     )
 
 

@@ -35,7 +35,7 @@ from signalbox.policy.world import (
 )
 from signalbox.tokens.templates import TemplateName
 from signalbox.tokens.vocabulary import Format
-from signalbox.types import Endpoint, Modality, Output
+from signalbox.types import Endpoint, Modality, Output, PersonalData
 
 MAX_BODY_BYTES_LIMIT = 256 * 1024 * 1024
 """Largest value `gateway.max_body_bytes` may have."""
@@ -226,8 +226,19 @@ class LocalOnly(Section):
     """What marks a request as local-only: it is then served by `location: local` providers or not at all."""
 
     headers: dict[HeaderName, HeaderValue] = Field(
-        min_length=1, description="Header and value; any one of them makes a request local-only. Case is ignored."
+        default_factory=dict,
+        description="Header and value; any one of them makes a request local-only. Case is ignored.",
     )
+    detect: tuple[PersonalData, ...] = Field(
+        default=(),
+        description="Kinds of personal data; a request that holds any of them is local-only; docs/privacy.md.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> LocalOnly:
+        if not self.headers and not self.detect:
+            raise ValueError("`local_only` needs `headers`, `detect` or both: otherwise no request is")
+        return self
 
 
 class Rule(Section):

@@ -66,3 +66,25 @@ def test_a_decision_of_no_session_without_a_shadow_counts_none_of_it(bench):
 
     assert bench.series("signalbox_decisions_total")
     assert bench.series("signalbox_affinity_total") == bench.series("signalbox_shadow_decisions_total") == {}
+
+
+def test_local_only_requests_are_counted_by_what_made_them_so(bench):
+    decided(bench, local_by="header")
+    decided(bench, local_by="detected", personal=("email", "credit_card"))
+    decided(bench, local_by="secret-4111", personal=("jane@example.com",))
+    decided(bench)
+
+    assert bench.series("signalbox_local_only_total") == {
+        (("by", by), ("router", "coding")): 1.0 for by in ("header", "email", "credit_card", "other")
+    }
+
+
+def test_images_asked_for_are_counted_by_how_and_whether_a_model_makes_some(bench):
+    decided(bench, image_asked="words")
+    decided(bench, image_asked="parameters", image_served=True)
+    decided(bench)
+
+    assert bench.series("signalbox_images_asked_total") == {
+        (("asked", "words"), ("router", "coding"), ("served", "false")): 1.0,
+        (("asked", "parameters"), ("router", "coding"), ("served", "true")): 1.0,
+    }

@@ -129,7 +129,7 @@ def test_an_explanation_shows_every_step_as_json():
     assert shown["target"] == {"router": "r"}
     assert shown["rules"] == [{"rule": "traces", "failed": "keywords"}, {"rule": "batch", "failed": "headers.x-kind"}]
     assert shown["complexity"] == {"score": 0.1, "threshold": 0.3, "task": "simple"}
-    assert shown["privacy"] == {"privacy": "any", "header": None}
+    assert shown["privacy"] == {"privacy": "any", "by": "", "header": None, "kinds": []}
     assert shown["filters"] == [
         {"filter": "provider", "removed": ["bolt-large"]},
         {"filter": "context", "removed": ["acme-mini"]},

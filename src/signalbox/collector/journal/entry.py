@@ -87,6 +87,10 @@ class RequestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, ta
     spent_on_answer: tuple[tuple[str, int, int, bool], ...] = ()
     answer_usd: float | None = None
     asked: tuple[tuple[str, str, str, int], ...] = ()
+    local_by: str = ""
+    personal: tuple[str, ...] = ()
+    image_asked: str = ""
+    image_served: bool = False
 
 
 class FeedbackEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="feedback"):

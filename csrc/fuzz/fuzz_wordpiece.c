@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sb_embed.h"
 #include "sb_utf8.h"
-#include "sb_wordpiece.h"
+#include "sb_vector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 bool sb_fuzz_keeps(const uint8_t *data, size_t size);
 
-enum { MAX_TEXT = 1500, TOKENS = 96, SLOTS = 512, MAX_LENGTH = 80, UNKNOWN = 5000, SPECIAL = 6000 };
+enum { MAX_TEXT = 4500, TOKENS = 96, SLOTS = 512, MAX_LENGTH = 80, UNKNOWN = 5000, SPECIAL = 6000, DIMS = 5 };
 
 static void require(bool holds, const char *what) {
     if (!holds) {
@@ -115,6 +116,35 @@ static size_t encode(const sb_wordpiece *wordpiece, const uint8_t *text, size_t 
     return run.tokens;
 }
 
+/* A text's vector in one go is that of its ids, to the bit; a table that lacks a row says which. */
+static void check_vector(const sb_wordpiece *wordpiece, const uint8_t *text, size_t size, const int32_t *ids,
+                         size_t count) {
+    int8_t *values = allocate((SPECIAL + 1) * DIMS);
+    for (size_t i = 0; i < (SPECIAL + 1) * DIMS; i++) {
+        values[i] = (int8_t)(i * 37 % 251 - 125);
+    }
+    sb_table table = {.values = values, .rows = SPECIAL + 1, .dims = DIMS};
+    float found[DIMS], expected[DIMS] = {0};
+    double total = 0.0;
+    size_t at = 0;
+    int32_t bad = -1;
+    require(sb_pool_more_i8(&table, ids, count, expected, &total, &at) == SB_POOL_OK && total == (double)count,
+            "every id is pooled");
+    sb_normalize_f32(expected, DIMS, expected);
+    require(sb_embed(wordpiece, &table, true, text, size, found, &bad) != SB_EMBED_ID, "every token has a row");
+    require(memcmp(found, expected, sizeof found) == 0, "the vector of a text is that of its ids");
+    if (count > 0) {
+        int32_t most = 0;
+        for (size_t i = 0; i < count; i++) {
+            most = ids[i] > most ? ids[i] : most;
+        }
+        table.rows = (size_t)most;
+        require(sb_embed(wordpiece, &table, true, text, size, found, &bad) == SB_EMBED_ID && bad >= most,
+                "a token without a row is named");
+    }
+    free(values);
+}
+
 /* Every text is one an encoder takes. */
 bool sb_fuzz_keeps(const uint8_t *data, size_t size) {
     return data != NULL && size > 0;
@@ -156,6 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         require(encode_ascii(&wordpiece, text, size, other) == count, "as many tokens as by the rule");
         require(memcmp(found, other, count * sizeof *found) == 0, "the tokens that the rule gives");
     }
+    check_vector(&wordpiece, text, size, found, count);
     size_t left = 0;
     for (size_t at = 0; at < size;) {
         const sb_code c = sb_code_at(text, size, at);

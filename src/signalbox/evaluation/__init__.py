@@ -1,0 +1,1 @@
+"""Routers against baselines, on prompts with known outcomes: offline, and never part of a decision."""

@@ -1,0 +1,334 @@
+"""How good a ranking of prompts is for routing between a weak and a strong model.
+
+A router's score says how much a prompt needs the strong model; sending the share with the highest scores to it, for
+every share from none to all, draws a curve of quality over strong share. APGR and CPT are taken from that curve as in
+RouteLLM (Ong et al., 2024, arXiv:2406.18665; `routellm/evals/evaluate.py` of lm-sys/RouteLLM), with two refinements:
+every distinct score is a threshold, where RouteLLM takes ten quantiles, and prompts with equal scores are taken in
+random order, in expectation, so that a constant score is exactly a random router.
+
+Everything takes weights, the number of times each row was drawn, so that `bootstrap` can ask for many resamples at
+once: weights have the shape (resamples, rows), results the shape (resamples,). A figure that does not exist is NaN:
+APGR where the strong model is no better than the weak one, AUROC where a class is empty.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.intp]
+
+
+class Measure(Protocol):
+    """One figure of one router on fixed rows, as a function of how often each row counts."""
+
+    def __call__(self, weights: Floats, /) -> Floats:
+        """weights: (resamples, rows), not negative. Returns (resamples,); NaN where the figure does not exist."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """Mean quality over the share of prompts sent to the strong model; straight between the points."""
+
+    shares: Floats  # (points,), from 0 to 1, rising
+    quality: Floats  # (points,), in units of the outcomes
+
+    def at(self, share: float) -> float:
+        """Return the expected quality when the `share` of prompts with the highest scores goes to the strong model."""
+        return float(np.interp(share, self.shares, self.quality))
+
+
+class Ranking:
+    """Rows in order of their scores, ready for many resamples.
+
+    scores: (rows,), finite, higher = needs the strong model more. strong, weak: (rows,), the outcome of each prompt
+    with either model, higher is better. Raises ValueError where lengths differ, there are no rows, or a value is not
+    finite.
+    """
+
+    def __init__(self, scores: NDArray[Any], strong: NDArray[Any], weak: NDArray[Any]) -> None:
+        scores, strong, weak = (_column(values) for values in (scores, strong, weak))
+        if not len(scores) == len(strong) == len(weak):
+            raise ValueError(
+                f"lengths differ: {len(scores)} scores, {len(strong)} strong and {len(weak)} weak outcomes"
+            )
+        self._order, self._starts = _descending(scores)
+        self._strong, self._weak = strong, weak
+        self._gain = (strong - weak)[self._order]
+
+    def curve(self) -> Curve:
+        """Return quality over strong share, one point for each distinct score and one for sending nothing."""
+        count, gain = self._cumulated(np.ones((1, len(self._gain))))
+        base = float(self._weak.mean())
+        return Curve(shares=count[0] / count[0, -1], quality=base + gain[0] / count[0, -1])
+
+    def apgr(self, weights: Floats) -> Floats:
+        """Return the average performance gap recovered: 0 as the weak model, 0.5 as random, 1 as the strong one.
+
+        The area between the curve and the weak model's quality, by trapezoids, over that of the gap (RouteLLM's APGR).
+        """
+        count, gain = self._cumulated(weights)
+        area = np.sum(np.diff(count, axis=1) * (gain[:, 1:] + gain[:, :-1]), axis=1) / 2
+        return _ratio(area, count[:, -1] * gain[:, -1])
+
+    def cpt(self, weights: Floats, recovered: float) -> Floats:
+        """Return the call-performance threshold: the least strong share at which `recovered` of the gap is won back.
+
+        RouteLLM's CPT; straight between the points, and the first crossing where the curve is not monotone.
+        """
+        count, gain = self._cumulated(weights)
+        return self._first_share(count, gain, recovered * gain[:, -1], exists=gain[:, -1] > 0)
+
+    def share_at_quality(self, weights: Floats, of_strong: float) -> Floats:
+        """Return the least strong share with which `of_strong` of the strong model's own quality is reached."""
+        count, gain = self._cumulated(weights)
+        weak = weights @ self._weak
+        strong = weights @ self._strong
+        return self._first_share(count, gain, of_strong * strong - weak, exists=count[:, -1] > 0)
+
+    def quality_at(self, weights: Floats, share: float) -> Floats:
+        """Return the mean quality when the `share` of prompts with the highest scores goes to the strong model."""
+        count, gain = self._cumulated(weights)
+        total = count[:, -1]
+        wanted = share * total
+        after = np.minimum((count < wanted[:, None]).sum(axis=1), count.shape[1] - 1)
+        rows = np.arange(len(count))
+        before = np.maximum(after - 1, 0)
+        part = _ratio(wanted - count[rows, before], count[rows, after] - count[rows, before], default=0.0)
+        won = gain[rows, before] + part * (gain[rows, after] - gain[rows, before])
+        return _ratio(weights @ self._weak + won, total)
+
+    def _cumulated(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Return rows and gain sent to the strong model so far, (resamples, distinct scores + 1) each, from nothing."""
+        ordered = weights[:, self._order]
+        count = np.cumsum(np.add.reduceat(ordered, self._starts, axis=1), axis=1)
+        gain = np.cumsum(np.add.reduceat(ordered * self._gain, self._starts, axis=1), axis=1)
+        nothing = np.zeros((len(weights), 1))
+        return np.hstack([nothing, count]), np.hstack([nothing, gain])
+
+    @staticmethod
+    def _first_share(count: Floats, gain: Floats, wanted: Floats, *, exists: NDArray[np.bool_]) -> Floats:
+        # Sums that are equal on paper differ in their last bits: sending everything always reaches the whole.
+        reached = gain >= (wanted - 1e-9 * np.maximum(1.0, np.abs(wanted)))[:, None]
+        after = np.argmax(reached, axis=1)
+        before = np.maximum(after - 1, 0)
+        rows = np.arange(len(count))
+        step = gain[rows, after] - gain[rows, before]
+        part = np.clip(_ratio(wanted - gain[rows, before], step, default=1.0), 0.0, 1.0)
+        share = _ratio(count[rows, before] + part * (count[rows, after] - count[rows, before]), count[:, -1])
+        return np.where(exists & reached.any(axis=1), share, np.nan)
+
+
+class Separation:
+    """How well scores set two classes apart, ready for many resamples: the area under the ROC curve.
+
+    scores: (rows,), finite. labels: (rows,), truthy for the class that should score higher.
+    """
+
+    def __init__(self, scores: NDArray[Any], labels: NDArray[Any]) -> None:
+        scores = _column(scores)
+        positive = np.asarray(labels, dtype=bool)
+        if positive.shape != scores.shape:
+            raise ValueError(f"lengths differ: {len(scores)} scores and {len(positive)} labels")
+        self._order, self._starts = _descending(scores)
+        self._positive = positive[self._order].astype(np.float64)
+
+    def auroc(self, weights: Floats) -> Floats:
+        """Return the chance that a positive scores above a negative; ties count half. NaN where a class is empty."""
+        ordered = weights[:, self._order]
+        hits = np.add.reduceat(ordered * self._positive, self._starts, axis=1)
+        misses = np.add.reduceat(ordered * (1.0 - self._positive), self._starts, axis=1)
+        below = misses.sum(axis=1, keepdims=True) - np.cumsum(misses, axis=1)
+        return _ratio(np.sum(hits * (below + misses / 2), axis=1), hits.sum(axis=1) * misses.sum(axis=1))
+
+
+def auroc(scores: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Return the area under the ROC curve of `scores` for the truthy `labels`; NaN where a class is empty."""
+    return float(Separation(scores, labels).auroc(np.ones((1, len(scores))))[0])
+
+
+def strong_share_curve(scores: NDArray[Any], strong: NDArray[Any], weak: NDArray[Any]) -> Curve:
+    """Return quality over strong share when the prompts with the highest `scores` go to the strong model first."""
+    return Ranking(scores, strong, weak).curve()
+
+
+def apgr(scores: NDArray[Any], strong: NDArray[Any], weak: NDArray[Any]) -> float:
+    """Return the average performance gap recovered (see `Ranking.apgr`); NaN unless strong is better than weak."""
+    return float(Ranking(scores, strong, weak).apgr(np.ones((1, len(scores))))[0])
+
+
+def cpt(scores: NDArray[Any], strong: NDArray[Any], weak: NDArray[Any], recovered: float) -> float:
+    """Return the least strong share that wins back `recovered` (0..1) of the gap; NaN unless strong is better."""
+    return float(Ranking(scores, strong, weak).cpt(np.ones((1, len(scores))), recovered)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure and where it lies in 95 of 100 resamples; NaN where it does not exist."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: float, samples: Floats) -> "Interval":
+        """Return `value` between the 2.5th and the 97.5th percentile of the resamples that have the figure."""
+        known = samples[np.isfinite(samples)]
+        if not len(known):
+            return cls(value, float("nan"), float("nan"))
+        low, high = np.percentile(known, [2.5, 97.5])
+        return cls(value, float(low), float(high))
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether the whole interval lies above zero."""
+        return self.low > 0
+
+    @property
+    def below_zero(self) -> bool:
+        """Whether the whole interval lies below zero."""
+        return self.high < 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resampled:
+    """One measure: its figure on the rows as they are, and on each resample."""
+
+    value: float
+    samples: Floats = field(repr=False)  # (resamples,)
+
+    @property
+    def interval(self) -> Interval:
+        return Interval.of(self.value, self.samples)
+
+    def minus(self, other: "Resampled") -> Interval:
+        """Return the difference to another measure on the same resamples: paired, so that what both share cancels."""
+        return Interval.of(self.value - other.value, self.samples - other.samples)
+
+
+class Resamples:
+    """Draws of rows with replacement, within each stratum, whole units at a time.
+
+    strata: (rows,) or None, what a row belongs to, such as its source: each keeps its number of units in every draw.
+    units: (rows,) or None, rows with equal values are drawn together, such as equal prompts.
+    """
+
+    # Draws of one batch, rows times resamples: 32 MB of weights, whatever the file.
+    _CELLS = 4_000_000
+
+    def __init__(
+        self,
+        rows: int,
+        *,
+        strata: Sequence[Any] | NDArray[Any] | None = None,
+        units: Sequence[Any] | NDArray[Any] | None = None,
+        resamples: int = 1_000,
+        seed: int = 0,
+    ) -> None:
+        if rows < 1:
+            raise ValueError("there are no rows to draw from")
+        self.rows, self.resamples, self._seed = rows, resamples, seed
+        stratum = _codes(strata) if strata is not None else np.zeros(rows, dtype=np.intp)
+        unit = _codes(units) if units is not None else np.arange(rows, dtype=np.intp)
+        # A unit in two strata is two units: each stratum is drawn on its own.
+        self._unit = _codes(stratum * (int(unit.max()) + 1) + unit)
+        stratum_of_unit = np.zeros(int(self._unit.max()) + 1, dtype=np.intp)
+        stratum_of_unit[self._unit] = stratum
+        self._strata = [np.flatnonzero(stratum_of_unit == number) for number in range(int(stratum.max()) + 1)]
+
+    def batches(self) -> Iterable[Floats]:
+        """Yield weights of the shape (resamples of this batch, rows); the same ones each time."""
+        dice = np.random.default_rng(self._seed)
+        left = self.resamples
+        while left:
+            size = min(left, max(1, self._CELLS // self.rows))
+            left -= size
+            drawn = np.zeros((size, sum(map(len, self._strata))))
+            for members in self._strata:
+                drawn[:, members] = dice.multinomial(len(members), np.full(len(members), 1 / len(members)), size=size)
+            yield drawn[:, self._unit]
+
+
+def bootstrap(measures: Mapping[str, Measure], resamples: Resamples) -> dict[str, Resampled]:
+    """Return each measure on the rows as they are and on the same resamples, so that any two can be compared."""
+    whole = np.ones((1, resamples.rows))
+    values = {name: float(measure(whole)[0]) for name, measure in measures.items()}
+    samples: dict[str, list[Floats]] = {name: [] for name in measures}
+    for weights in resamples.batches():
+        for name, measure in measures.items():
+            samples[name].append(measure(weights))
+    empty = np.zeros(0)
+    return {name: Resampled(values[name], np.concatenate([empty, *samples[name]])) for name in measures}
+
+
+def paired_bootstrap(
+    first: Measure,
+    second: Measure,
+    rows: int,
+    *,
+    strata: Sequence[Any] | NDArray[Any] | None = None,
+    units: Sequence[Any] | NDArray[Any] | None = None,
+    resamples: int = 1_000,
+    seed: int = 0,
+) -> Interval:
+    """Return `first` minus `second` with its 95 % interval; both are asked about the same resamples of `rows` rows.
+
+    Example: `paired_bootstrap(Ranking(ours, strong, weak).apgr, Ranking(words, strong, weak).apgr, len(ours))`.
+    """
+    draws = Resamples(rows, strata=strata, units=units, resamples=resamples, seed=seed)
+    both = bootstrap({"first": first, "second": second}, draws)
+    return both["first"].minus(both["second"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A measure that looks at some of the rows, such as those of one source."""
+
+    measure: Measure
+    rows: Integers  # which of all rows the measure was made for, in its order
+
+    def __call__(self, weights: Floats, /) -> Floats:
+        return self.measure(weights[:, self.rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mean:
+    """The plain average of measures: a macro average where each is of one source. NaN counts as not there."""
+
+    measures: Sequence[Measure]
+
+    def __call__(self, weights: Floats, /) -> Floats:
+        figures = np.stack([measure(weights) for measure in self.measures])
+        known = np.isfinite(figures)
+        return _ratio(np.where(known, figures, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+
+
+def _column(values: NDArray[Any]) -> Floats:
+    column = np.asarray(values, dtype=np.float64)
+    if column.ndim != 1 or not len(column):
+        raise ValueError(f"expected at least one value in one dimension, found the shape {column.shape}")
+    odd = np.flatnonzero(~np.isfinite(column))
+    if len(odd):
+        raise ValueError(f"expected finite values, found {column[odd[0]]} at row {odd[0]}")
+    return column
+
+
+def _descending(scores: Floats) -> tuple[Integers, Integers]:
+    """Return rows from the highest score to the lowest, and where in that order each distinct score starts."""
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return order, starts
+
+
+def _codes(values: Sequence[Any] | NDArray[Any]) -> Integers:
+    return np.unique(np.asarray(values), return_inverse=True)[1].astype(np.intp)
+
+
+def _ratio(above: Floats, below: Floats, *, default: float = np.nan) -> Floats:
+    result: Floats = np.full(np.broadcast(above, below).shape, default)
+    np.divide(above, below, out=result, where=below > 0)
+    return result

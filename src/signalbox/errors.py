@@ -5,6 +5,7 @@
     ├── RequestError    the client's doing: becomes an immediate response in OpenAI's error shape
     ├── RouterError     an engine failed or was late; costs quality, never the request
     ├── BundleError     a router model's folder that cannot be used; carries every problem found
+    ├── DataError       a file of prompts with outcomes that cannot be used; carries the problems found
     ├── SignalError     something about the world could not be read
     └── SetupError      this installation cannot run as asked (missing binary, taken port, stale build)
 
@@ -95,6 +96,21 @@ class BundleError(SignalboxError):
     def single(cls, file: str, found: str, *, expected: str = "", fix: str = "", path: str = "") -> BundleError:
         """One problem of one file, or of the folder."""
         return cls([Problem(file, None, path, found, expected, fix)])
+
+
+class DataError(SignalboxError):
+    """Data to evaluate or train on that cannot be used. more: problems found beyond those in `problems`."""
+
+    def __init__(self, problems: Sequence[Problem], *, more: int = 0) -> None:
+        told = [str(problem) for problem in problems]
+        super().__init__("\n".join([*told, f"and {more} more problems"] if more else told))
+        self.problems = tuple(problems)
+        self.more = more
+
+    @classmethod
+    def single(cls, file: str, found: str, *, line: int | None = None, expected: str = "", fix: str = "") -> DataError:
+        """One problem of the whole file, or of one line."""
+        return cls([Problem(file, line, "", found, expected, fix)])
 
 
 class SignalError(SignalboxError):

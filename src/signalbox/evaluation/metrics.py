@@ -58,6 +58,7 @@ class Ranking:
         self._order, self._starts = _descending(scores)
         self._strong, self._weak = strong, weak
         self._gain = (strong - weak)[self._order]
+        self._last: tuple[Floats, Floats, Floats] | None = None
 
     def curve(self) -> Curve:
         """Return quality over strong share, one point for each distinct score and one for sending nothing."""
@@ -89,25 +90,37 @@ class Ranking:
         strong = weights @ self._strong
         return self._first_share(count, gain, of_strong * strong - weak, exists=count[:, -1] > 0)
 
-    def quality_at(self, weights: Floats, share: float) -> Floats:
-        """Return the mean quality when the `share` of prompts with the highest scores goes to the strong model."""
+    def mean_at(
+        self, weights: Floats, share: Floats | float, strong: Floats | None = None, weak: Floats | None = None
+    ) -> Floats:
+        """Return the mean quality when the `share` of prompts with the highest scores goes to the strong model.
+
+        share: of each resample, or of all. strong, weak: (rows,), something else to average than the outcomes, such as
+        what either model costs for each prompt.
+        """
         count, gain = self._cumulated(weights)
+        base = self._weak
+        if strong is not None and weak is not None:
+            gain, base = self._cumulate(weights, (strong - weak)[self._order]), weak
         total = count[:, -1]
-        wanted = share * total
+        wanted = np.minimum(share * total, total)
         after = np.minimum((count < wanted[:, None]).sum(axis=1), count.shape[1] - 1)
         rows = np.arange(len(count))
         before = np.maximum(after - 1, 0)
         part = _ratio(wanted - count[rows, before], count[rows, after] - count[rows, before], default=0.0)
         won = gain[rows, before] + part * (gain[rows, after] - gain[rows, before])
-        return _ratio(weights @ self._weak + won, total)
+        return _ratio(weights @ base + won, total)
 
     def _cumulated(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return rows and gain sent to the strong model so far, (resamples, distinct scores + 1) each, from nothing."""
-        ordered = weights[:, self._order]
-        count = np.cumsum(np.add.reduceat(ordered, self._starts, axis=1), axis=1)
-        gain = np.cumsum(np.add.reduceat(ordered * self._gain, self._starts, axis=1), axis=1)
-        nothing = np.zeros((len(weights), 1))
-        return np.hstack([nothing, count]), np.hstack([nothing, gain])
+        if self._last is None or self._last[0] is not weights:  # every figure of a router wants the same sums
+            ones = np.ones_like(self._gain)
+            self._last = (weights, self._cumulate(weights, ones), self._cumulate(weights, self._gain))
+        return self._last[1:]
+
+    def _cumulate(self, weights: Floats, values: Floats) -> Floats:
+        sums = np.add.reduceat(weights[:, self._order] * values, self._starts, axis=1)
+        return np.hstack([np.zeros((len(weights), 1)), np.cumsum(sums, axis=1)])
 
     @staticmethod
     def _first_share(count: Floats, gain: Floats, wanted: Floats, *, exists: NDArray[np.bool_]) -> Floats:
@@ -125,22 +138,25 @@ class Ranking:
 class Separation:
     """How well scores set two classes apart, ready for many resamples: the area under the ROC curve.
 
-    scores: (rows,), finite. labels: (rows,), truthy for the class that should score higher.
+    scores: (rows,), finite. positive: (rows,), truthy for the class that should score higher. negative: likewise for
+    the other class; by default all that are not positive. Rows of neither do not count.
     """
 
-    def __init__(self, scores: NDArray[Any], labels: NDArray[Any]) -> None:
+    def __init__(self, scores: NDArray[Any], positive: NDArray[Any], negative: NDArray[Any] | None = None) -> None:
         scores = _column(scores)
-        positive = np.asarray(labels, dtype=bool)
-        if positive.shape != scores.shape:
-            raise ValueError(f"lengths differ: {len(scores)} scores and {len(positive)} labels")
+        above = np.asarray(positive, dtype=bool)
+        below = ~above if negative is None else np.asarray(negative, dtype=bool)
+        if not above.shape == below.shape == scores.shape:
+            raise ValueError(f"lengths differ: {len(scores)} scores, {len(above)} and {len(below)} labels")
         self._order, self._starts = _descending(scores)
-        self._positive = positive[self._order].astype(np.float64)
+        self._positive = above[self._order].astype(np.float64)
+        self._negative = below[self._order].astype(np.float64)
 
     def auroc(self, weights: Floats) -> Floats:
         """Return the chance that a positive scores above a negative; ties count half. NaN where a class is empty."""
         ordered = weights[:, self._order]
         hits = np.add.reduceat(ordered * self._positive, self._starts, axis=1)
-        misses = np.add.reduceat(ordered * (1.0 - self._positive), self._starts, axis=1)
+        misses = np.add.reduceat(ordered * self._negative, self._starts, axis=1)
         below = misses.sum(axis=1, keepdims=True) - np.cumsum(misses, axis=1)
         return _ratio(np.sum(hits * (below + misses / 2), axis=1), hits.sum(axis=1) * misses.sum(axis=1))
 
@@ -283,27 +299,10 @@ def paired_bootstrap(
     return both["first"].minus(both["second"])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """A measure that looks at some of the rows, such as those of one source."""
-
-    measure: Measure
-    rows: Integers  # which of all rows the measure was made for, in its order
-
-    def __call__(self, weights: Floats, /) -> Floats:
-        return self.measure(weights[:, self.rows])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mean:
-    """The plain average of measures: a macro average where each is of one source. NaN counts as not there."""
-
-    measures: Sequence[Measure]
-
-    def __call__(self, weights: Floats, /) -> Floats:
-        figures = np.stack([measure(weights) for measure in self.measures])
-        known = np.isfinite(figures)
-        return _ratio(np.where(known, figures, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+def mean_of(parts: Sequence[Resampled]) -> Resampled:
+    """Return the plain average of figures, such as those of each source; those that do not exist do not count."""
+    values, samples = np.array([part.value for part in parts]), np.stack([part.samples for part in parts])
+    return Resampled(float(_known_mean(values[:, None])[0]), _known_mean(samples))
 
 
 def _column(values: NDArray[Any]) -> Floats:
@@ -326,6 +325,11 @@ def _descending(scores: Floats) -> tuple[Integers, Integers]:
 
 def _codes(values: Sequence[Any] | NDArray[Any]) -> Integers:
     return np.unique(np.asarray(values), return_inverse=True)[1].astype(np.intp)
+
+
+def _known_mean(figures: Floats) -> Floats:
+    known = np.isfinite(figures)
+    return _ratio(np.where(known, figures, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
 
 
 def _ratio(above: Floats, below: Floats, *, default: float = np.nan) -> Floats:

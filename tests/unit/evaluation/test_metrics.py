@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from signalbox.evaluation.metrics import (
     Interval,
-    Mean,
-    Part,
     Ranking,
+    Resampled,
     Resamples,
     Separation,
     apgr,
     auroc,
     bootstrap,
     cpt,
+    mean_of,
     paired_bootstrap,
     strong_share_curve,
 )
@@ -110,7 +110,7 @@ def test_a_weight_counts_a_row_as_often_as_it_says(rows):
     assert ranking.apgr(drawn)[0] == pytest.approx(again.apgr(once)[0], nan_ok=True)
     assert ranking.cpt(drawn, 0.5)[0] == pytest.approx(again.cpt(once, 0.5)[0], nan_ok=True)
     assert ranking.share_at_quality(drawn, 0.95)[0] == pytest.approx(again.share_at_quality(once, 0.95)[0], nan_ok=True)
-    assert ranking.quality_at(drawn, 0.3)[0] == pytest.approx(again.quality_at(once, 0.3)[0])
+    assert ranking.mean_at(drawn, 0.3)[0] == pytest.approx(again.mean_at(once, 0.3)[0])
     assert Separation(scores, labels).auroc(drawn)[0] == pytest.approx(
         auroc(repeated[0], repeated[1] > repeated[2]), nan_ok=True
     )
@@ -119,7 +119,7 @@ def test_a_weight_counts_a_row_as_often_as_it_says(rows):
 @given(rows_of_outcomes, st.floats(0, 1))
 def test_quality_at_a_share_lies_on_the_curve(rows, share):
     ranking = Ranking(*rows)
-    assert ranking.quality_at(np.ones((1, len(rows[0]))), share)[0] == pytest.approx(ranking.curve().at(share))
+    assert ranking.mean_at(np.ones((1, len(rows[0]))), share)[0] == pytest.approx(ranking.curve().at(share))
 
 
 def test_the_share_at_a_quality_is_none_where_the_weak_model_has_it_already():
@@ -174,11 +174,26 @@ def test_an_interval_tells_an_oracle_from_chance_but_not_chance_from_chance():
     assert not nothing.below_zero
 
 
-def test_a_macro_average_counts_each_source_once_however_many_rows_it_has():
-    scores = np.array([2.0, 1.0, 1.0, 2.0, 3.0, 4.0])
-    strong, weak = np.ones(6), np.array([0.0, 1.0, 1.0, 1.0, 0.0, 1.0])
-    small, large = np.array([0, 1]), np.array([2, 3, 4, 5])
-    parts = [Part(Ranking(scores[rows], strong[rows], weak[rows]).apgr, rows) for rows in (small, large)]
-    found = bootstrap({"macro": Mean(parts)}, Resamples(6, strata=[0, 0, 1, 1, 1, 1], resamples=5))["macro"].value
-    expected = [apgr(scores[rows], strong[rows], weak[rows]) for rows in (small, large)]
-    assert found == pytest.approx(np.mean(expected))
+def test_something_else_than_quality_is_averaged_along_the_same_order():
+    scores, strong, weak = np.array([3.0, 1.0, 2.0]), np.ones(3), np.zeros(3)
+    dear, cheap = np.array([10.0, 20.0, 30.0]), np.array([1.0, 2.0, 3.0])
+    cost = Ranking(scores, strong, weak).mean_at(np.ones((1, 3)), 2 / 3, dear, cheap)[0]
+    assert cost == pytest.approx((10 + 2 + 30) / 3)
+
+
+def test_rows_of_neither_class_do_not_count_for_auroc():
+    scores = np.array([0.9, 0.5, 0.1, 0.3])
+    positive, negative = np.array([0, 1, 0, 0]), np.array([0, 0, 1, 0])
+    assert Separation(scores, positive, negative).auroc(np.ones((1, 4)))[0] == 1.0
+
+
+def test_a_macro_average_counts_each_source_once_and_skips_what_does_not_exist():
+    dice = np.random.default_rng(0)
+    parts = []
+    for rows in (3, 40):
+        scores, strong, weak = dice.random(rows), np.ones(rows), (dice.random(rows) < 0.5).astype(float)
+        draws = Resamples(rows, resamples=20)
+        parts.append(bootstrap({"apgr": Ranking(scores, strong, weak).apgr}, draws)["apgr"])
+    nothing = Resampled(float("nan"), np.full(20, np.nan))
+    assert mean_of([*parts, nothing]).value == pytest.approx((parts[0].value + parts[1].value) / 2)
+    assert mean_of(parts).samples[0] == pytest.approx(np.nanmean([part.samples[0] for part in parts]))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from signalbox import __version__
-from signalbox.errors import BundleError, PolicyError, RequestError, RouterError, SetupError
+from signalbox.errors import BundleError, DataError, PolicyError, RequestError, RouterError, SetupError
 
 # Imports of what a command needs happen inside the command: `signalbox check` should not wait for gRPC.
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
-    except (SetupError, PolicyError, BundleError, RouterError) as problem:
+    except (SetupError, PolicyError, BundleError, RouterError, DataError) as problem:
         print(f"signalbox: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -104,6 +104,16 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     journal.add_argument("--dir", type=Path, required=True, metavar="DIR", help="`journal.directory` of the policy")
     journal.add_argument("--json", action="store_true", help="machine-readable summary")
     journal.set_defaults(command=_journal)
+
+    evaluation = commands.add_parser("eval", help="a router against baselines, on prompts with known outcomes")
+    score = commands.add_parser("score", help="how much each prompt of a file needs the strong model, as numbers")
+    if words[:1] in (["eval"], ["score"]):
+        from signalbox.evaluation.commands import add_eval_arguments, add_score_arguments
+
+        add_eval_arguments(evaluation)
+        add_score_arguments(score)
+    evaluation.set_defaults(command=_eval)
+    score.set_defaults(command=_score)
 
     models = commands.add_parser("models", help="router models: export, look at, measure")
     if words[:1] == ["models"]:
@@ -260,6 +270,18 @@ def _journal(options: argparse.Namespace) -> int:
     summary = summarise(options.dir)
     print(json.dumps(summary.as_json(), indent=2) if options.json else summary.text)
     return 0
+
+
+def _eval(options: argparse.Namespace) -> int:
+    from signalbox.evaluation.commands import run_eval
+
+    return run_eval(options)
+
+
+def _score(options: argparse.Namespace) -> int:
+    from signalbox.evaluation.commands import run_score
+
+    return run_score(options)
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -41,6 +41,34 @@ class Curve:
         return float(np.interp(share, self.shares, self.quality))
 
 
+class Order:
+    """Rows from the highest score to the lowest, those with equal scores together.
+
+    scores: (rows,), finite. Raises ValueError otherwise.
+    """
+
+    def __init__(self, scores: NDArray[Any]) -> None:
+        column = _column(scores)
+        self.rows: Integers = np.argsort(-column, kind="stable")
+        ordered = column[self.rows]
+        # Where in that order each distinct score begins.
+        self.starts: Integers = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        self._last: tuple[Floats, Floats] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def drawn(self, weights: Floats) -> Floats:
+        """Return the weights in this order, (rows, resamples)."""
+        if self._last is None or self._last[0] is not weights:  # all figures of a router are asked one after another
+            self._last = (weights, weights.T[self.rows])
+        return self._last[1]
+
+    def sums(self, ordered: Floats) -> Floats:
+        """Return sums over equal scores, (distinct scores, resamples), of (rows, resamples)."""
+        return ordered if len(self.starts) == len(self.rows) else np.add.reduceat(ordered, self.starts, axis=0)
+
+
 class Ranking:
     """Rows in order of their scores, ready for many resamples.
 
@@ -49,22 +77,20 @@ class Ranking:
     finite.
     """
 
-    def __init__(self, scores: NDArray[Any], strong: NDArray[Any], weak: NDArray[Any]) -> None:
-        scores, strong, weak = (_column(values) for values in (scores, strong, weak))
-        if not len(scores) == len(strong) == len(weak):
-            raise ValueError(
-                f"lengths differ: {len(scores)} scores, {len(strong)} strong and {len(weak)} weak outcomes"
-            )
-        self._order, self._starts = _descending(scores)
-        self._strong, self._weak = strong, weak
-        self._gain = (strong - weak)[self._order]
+    def __init__(self, scores: NDArray[Any] | Order, strong: NDArray[Any], weak: NDArray[Any]) -> None:
+        self._order = scores if isinstance(scores, Order) else Order(scores)
+        self._strong, self._weak = _column(strong), _column(weak)
+        if not len(self._order) == len(self._strong) == len(self._weak):
+            found = f"{len(self._order)} scores, {len(self._strong)} strong and {len(self._weak)} weak outcomes"
+            raise ValueError(f"lengths differ: {found}")
+        self._gain = (self._strong - self._weak)[self._order.rows]
         self._last: tuple[Floats, Floats, Floats] | None = None
 
     def curve(self) -> Curve:
         """Return quality over strong share, one point for each distinct score and one for sending nothing."""
-        count, gain = self._cumulated(np.ones((1, len(self._gain))))
+        count, gain = self._cumulated(np.ones((1, len(self._order))))
         base = float(self._weak.mean())
-        return Curve(shares=count[0] / count[0, -1], quality=base + gain[0] / count[0, -1])
+        return Curve(shares=count[:, 0] / count[-1, 0], quality=base + gain[:, 0] / count[-1, 0])
 
     def apgr(self, weights: Floats) -> Floats:
         """Return the average performance gap recovered: 0 as the weak model, 0.5 as random, 1 as the strong one.
@@ -72,8 +98,8 @@ class Ranking:
         The area between the curve and the weak model's quality, by trapezoids, over that of the gap (RouteLLM's APGR).
         """
         count, gain = self._cumulated(weights)
-        area = np.sum(np.diff(count, axis=1) * (gain[:, 1:] + gain[:, :-1]), axis=1) / 2
-        return _ratio(area, count[:, -1] * gain[:, -1])
+        area = np.sum(np.diff(count, axis=0) * (gain[1:] + gain[:-1]), axis=0) / 2
+        return _ratio(area, count[-1] * gain[-1])
 
     def cpt(self, weights: Floats, recovered: float) -> Floats:
         """Return the call-performance threshold: the least strong share at which `recovered` of the gap is won back.
@@ -81,14 +107,14 @@ class Ranking:
         RouteLLM's CPT; straight between the points, and the first crossing where the curve is not monotone.
         """
         count, gain = self._cumulated(weights)
-        return self._first_share(count, gain, recovered * gain[:, -1], exists=gain[:, -1] > 0)
+        return self._first_share(count, gain, recovered * gain[-1], exists=gain[-1] > 0)
 
     def share_at_quality(self, weights: Floats, of_strong: float) -> Floats:
         """Return the least strong share with which `of_strong` of the strong model's own quality is reached."""
         count, gain = self._cumulated(weights)
         weak = weights @ self._weak
         strong = weights @ self._strong
-        return self._first_share(count, gain, of_strong * strong - weak, exists=count[:, -1] > 0)
+        return self._first_share(count, gain, of_strong * strong - weak, exists=count[-1] > 0)
 
     def mean_at(
         self, weights: Floats, share: Floats | float, strong: Floats | None = None, weak: Floats | None = None
@@ -101,38 +127,40 @@ class Ranking:
         count, gain = self._cumulated(weights)
         base = self._weak
         if strong is not None and weak is not None:
-            gain, base = self._cumulate(weights, (strong - weak)[self._order]), weak
-        total = count[:, -1]
+            gain, base = self._cumulate(weights, (strong - weak)[self._order.rows]), weak
+        total = count[-1]
         wanted = np.minimum(share * total, total)
-        after = np.minimum((count < wanted[:, None]).sum(axis=1), count.shape[1] - 1)
-        rows = np.arange(len(count))
+        after = np.minimum((count < wanted).sum(axis=0), len(count) - 1)
+        draws = np.arange(len(total))
         before = np.maximum(after - 1, 0)
-        part = _ratio(wanted - count[rows, before], count[rows, after] - count[rows, before], default=0.0)
-        won = gain[rows, before] + part * (gain[rows, after] - gain[rows, before])
+        part = _ratio(wanted - count[before, draws], count[after, draws] - count[before, draws], default=0.0)
+        won = gain[before, draws] + part * (gain[after, draws] - gain[before, draws])
         return _ratio(weights @ base + won, total)
 
     def _cumulated(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Return rows and gain sent to the strong model so far, (resamples, distinct scores + 1) each, from nothing."""
-        if self._last is None or self._last[0] is not weights:  # every figure of a router wants the same sums
-            ones = np.ones_like(self._gain)
-            self._last = (weights, self._cumulate(weights, ones), self._cumulate(weights, self._gain))
+        """Return rows and gain sent to the strong model so far, (distinct scores + 1, resamples) each, from nothing."""
+        if self._last is None or self._last[0] is not weights:
+            self._last = (weights, self._cumulate(weights, None), self._cumulate(weights, self._gain))
         return self._last[1:]
 
-    def _cumulate(self, weights: Floats, values: Floats) -> Floats:
-        sums = np.add.reduceat(weights[:, self._order] * values, self._starts, axis=1)
-        return np.hstack([np.zeros((len(weights), 1)), np.cumsum(sums, axis=1)])
+    def _cumulate(self, weights: Floats, values: Floats | None) -> Floats:
+        drawn = self._order.drawn(weights)
+        sums = self._order.sums(drawn if values is None else drawn * values[:, None])
+        total = np.zeros((len(sums) + 1, len(weights)))
+        np.cumsum(sums, axis=0, out=total[1:])
+        return total
 
     @staticmethod
     def _first_share(count: Floats, gain: Floats, wanted: Floats, *, exists: NDArray[np.bool_]) -> Floats:
         # Sums that are equal on paper differ in their last bits: sending everything always reaches the whole.
-        reached = gain >= (wanted - 1e-9 * np.maximum(1.0, np.abs(wanted)))[:, None]
-        after = np.argmax(reached, axis=1)
+        reached = gain >= wanted - 1e-9 * np.maximum(1.0, np.abs(wanted))
+        after = np.argmax(reached, axis=0)
         before = np.maximum(after - 1, 0)
-        rows = np.arange(len(count))
-        step = gain[rows, after] - gain[rows, before]
-        part = np.clip(_ratio(wanted - gain[rows, before], step, default=1.0), 0.0, 1.0)
-        share = _ratio(count[rows, before] + part * (count[rows, after] - count[rows, before]), count[:, -1])
-        return np.where(exists & reached.any(axis=1), share, np.nan)
+        draws = np.arange(len(wanted))
+        step = gain[after, draws] - gain[before, draws]
+        part = np.clip(_ratio(wanted - gain[before, draws], step, default=1.0), 0.0, 1.0)
+        share = _ratio(count[before, draws] + part * (count[after, draws] - count[before, draws]), count[-1])
+        return np.where(exists & reached.any(axis=0), share, np.nan)
 
 
 class Separation:
@@ -142,23 +170,24 @@ class Separation:
     the other class; by default all that are not positive. Rows of neither do not count.
     """
 
-    def __init__(self, scores: NDArray[Any], positive: NDArray[Any], negative: NDArray[Any] | None = None) -> None:
-        scores = _column(scores)
+    def __init__(
+        self, scores: NDArray[Any] | Order, positive: NDArray[Any], negative: NDArray[Any] | None = None
+    ) -> None:
+        self._order = scores if isinstance(scores, Order) else Order(scores)
         above = np.asarray(positive, dtype=bool)
         below = ~above if negative is None else np.asarray(negative, dtype=bool)
-        if not above.shape == below.shape == scores.shape:
-            raise ValueError(f"lengths differ: {len(scores)} scores, {len(above)} and {len(below)} labels")
-        self._order, self._starts = _descending(scores)
-        self._positive = above[self._order].astype(np.float64)
-        self._negative = below[self._order].astype(np.float64)
+        if not above.shape == below.shape == (len(self._order),):
+            raise ValueError(f"lengths differ: {len(self._order)} scores, {len(above)} and {len(below)} labels")
+        self._positive = above[self._order.rows].astype(np.float64)[:, None]
+        self._negative = below[self._order.rows].astype(np.float64)[:, None]
 
     def auroc(self, weights: Floats) -> Floats:
         """Return the chance that a positive scores above a negative; ties count half. NaN where a class is empty."""
-        ordered = weights[:, self._order]
-        hits = np.add.reduceat(ordered * self._positive, self._starts, axis=1)
-        misses = np.add.reduceat(ordered * self._negative, self._starts, axis=1)
-        below = misses.sum(axis=1, keepdims=True) - np.cumsum(misses, axis=1)
-        return _ratio(np.sum(hits * (below + misses / 2), axis=1), hits.sum(axis=1) * misses.sum(axis=1))
+        drawn = self._order.drawn(weights)
+        hits, misses = self._order.sums(drawn * self._positive), self._order.sums(drawn * self._negative)
+        missed = misses.sum(axis=0)
+        below = missed - np.cumsum(misses, axis=0)
+        return _ratio(np.sum(hits * (below + misses / 2), axis=0), hits.sum(axis=0) * missed)
 
 
 def auroc(scores: NDArray[Any], labels: NDArray[Any]) -> float:
@@ -232,8 +261,8 @@ class Resamples:
     units: (rows,) or None, rows with equal values are drawn together, such as equal prompts.
     """
 
-    # Draws of one batch, rows times resamples: 32 MB of weights, whatever the file.
-    _CELLS = 4_000_000
+    # Draws of one batch, rows times resamples: 4 MB of weights, which sums over them find in a cache.
+    _CELLS = 500_000
 
     def __init__(
         self,
@@ -242,7 +271,7 @@ class Resamples:
         strata: Sequence[Any] | NDArray[Any] | None = None,
         units: Sequence[Any] | NDArray[Any] | None = None,
         resamples: int = 1_000,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
     ) -> None:
         if rows < 1:
             raise ValueError("there are no rows to draw from")
@@ -265,7 +294,7 @@ class Resamples:
             drawn = np.zeros((size, sum(map(len, self._strata))))
             for members in self._strata:
                 drawn[:, members] = dice.multinomial(len(members), np.full(len(members), 1 / len(members)), size=size)
-            yield drawn[:, self._unit]
+            yield drawn.T[self._unit].T  # a row's draws lie side by side, as `Order.drawn` picks them
 
 
 def bootstrap(measures: Mapping[str, Measure], resamples: Resamples) -> dict[str, Resampled]:
@@ -313,14 +342,6 @@ def _column(values: NDArray[Any]) -> Floats:
     if len(odd):
         raise ValueError(f"expected finite values, found {column[odd[0]]} at row {odd[0]}")
     return column
-
-
-def _descending(scores: Floats) -> tuple[Integers, Integers]:
-    """Return rows from the highest score to the lowest, and where in that order each distinct score starts."""
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    return order, starts
 
 
 def _codes(values: Sequence[Any] | NDArray[Any]) -> Integers:

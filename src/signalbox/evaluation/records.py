@@ -59,11 +59,13 @@ SCALES = (UNIT, JUDGE, Scale(0.0, 10.0), Scale(0.0, 100.0))
 class Found:
     """What was noticed about the data. Counts of rows.
 
-    no_outcome: without an outcome of either side, left out, by source. repeated: whose prompt was there before.
-    contradictory: in groups of equal prompts that say different things. scales: of sources that are not on 0 to 1.
+    rows: that were asked for. in_files: all there are. no_outcome: without an outcome of either side, left out, by
+    source. repeated: whose prompt was there before. contradictory: in groups of equal prompts that say different
+    things. scales: of sources that are not on 0 to 1.
     """
 
     rows: int = 0
+    in_files: int = 0
     no_outcome: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
     contradictory: int = 0
@@ -82,6 +84,7 @@ class Records:
     sources: tuple[str, ...]
     splits: tuple[str, ...]  # empty where a row says none
     ids: tuple[str, ...]
+    places: NDArray[np.intp]  # which of all rows of the files each one is, from 0
     strong: Floats
     weak: Floats
     labels: NDArray[np.int8]
@@ -111,6 +114,7 @@ class Records:
             sources=tuple(self.sources[row] for row in pick),
             splits=tuple(self.splits[row] for row in pick),
             ids=tuple(self.ids[row] for row in pick),
+            places=self.places[pick],
             strong=self.strong[pick],
             weak=self.weak[pick],
             labels=self.labels[pick],
@@ -134,12 +138,12 @@ def read_records(
     when no row has an outcome.
     """
     files = [paths] if isinstance(paths, Path) else list(paths)
-    rows = [row for file in files for row in read_rows(file)]
+    every = [row for file in files for row in read_rows(file)]
+    numbered = [(place, row) for place, row in enumerate(every) if split is None or row.split == split]
+    rows = [row for _, row in numbered]
     where = ", ".join(map(str, files))
-    if split is not None:
-        rows = [row for row in rows if row.split == split]
-        if not rows:
-            raise DataError.single(where, f"no row with split {split!r}", fix="leave --split out, or name another")
+    if every and not rows:
+        raise DataError.single(where, f"no row with split {split!r}", fix="leave --split out, or name another")
     if not rows:
         raise DataError.single(where, "no rows", expected="one JSON object with a prompt and its outcomes a line")
     scales = _scales(rows, scale, where)
@@ -178,6 +182,7 @@ def read_records(
         sources=tuple(rows[number].source for number in kept),
         splits=tuple(rows[number].split for number in kept),
         ids=tuple(rows[number].id for number in kept),
+        places=np.array([numbered[number][0] for number in kept], dtype=np.intp),
         strong=strong_column,
         weak=weak_column,
         labels=labels,
@@ -186,6 +191,7 @@ def read_records(
         weak_name=weak_of.name,
         found=Found(
             rows=len(rows),
+            in_files=len(every),
             no_outcome=dict(left_out),
             repeated=repeated,
             contradictory=contradictory,

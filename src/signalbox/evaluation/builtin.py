@@ -1,0 +1,81 @@
+"""The built-in models under evaluation: one embedding and one head for each prompt, as in the sidecar."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signalbox.errors import SetupError
+from signalbox.evaluation.routers import Said, Verdicts, as_request, nobody
+from signalbox.features.extract import extract
+from signalbox.types import Features
+
+BUILTIN = "builtin"
+
+
+class Encoder(Protocol):
+    """A text's vector, (dims,), of unit length; all 0 for a text without tokens."""
+
+    def vector(self, text: bytes) -> NDArray[np.float32]: ...
+
+
+class Need(Protocol):
+    """strong: chance that the strong side is needed, 0 to 1. unsure: the prompt is like nothing that was learned."""
+
+    @property
+    def strong(self) -> float: ...
+
+    @property
+    def unsure(self) -> bool: ...
+
+
+class Capability(Protocol):
+    def need(self, vector: NDArray[np.float32], features: Features) -> Need: ...
+
+
+class BuiltinRouter:
+    """The encoder and the capability heads of the package, or the heads of a bundle that `signalbox train` wrote."""
+
+    def __init__(self, encoder: Encoder, capability: Capability, name: str = BUILTIN) -> None:
+        self.name = name
+        self._encoder, self._capability = encoder, capability
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> BuiltinRouter:
+        """Map the models. folder: of the heads; None for those that ship. Raises SetupError or BundleError."""
+        encoder: Any = import_module("signalbox.brain.encoder").Encoder
+        capability: Any = import_module("signalbox.brain.capability").Capability
+        return cls(encoder.load(), capability.load(folder), BUILTIN if folder is None else f"{BUILTIN}:{folder.name}")
+
+    def verdicts(self, prompts: Sequence[str], said: Said = nobody) -> Verdicts:
+        """Score each prompt: the chance that it needs the strong side. Sides are left to whoever has a threshold."""
+        scores, unsure = np.zeros(len(prompts)), np.zeros(len(prompts), dtype=bool)
+        microseconds = np.zeros(len(prompts))
+        for row, prompt in enumerate(prompts):
+            request = as_request(prompt)
+            began = time.perf_counter_ns()
+            features = extract(request)
+            need = self._capability.need(self._encoder.vector(request.scan.text(last_user=True)), features)
+            microseconds[row] = (time.perf_counter_ns() - began) / 1_000
+            scores[row], unsure[row] = need.strong, need.unsure
+            said(row + 1)
+        odd = np.flatnonzero(~np.isfinite(scores))
+        if len(odd):
+            raise SetupError(
+                f"{self.name}: the score of prompt {odd[0] + 1} is {scores[odd[0]]}\n"
+                "  expected: a finite number for every text\n  fix: install or train these models again"
+            )
+        return Verdicts(
+            self.name,
+            scores,
+            is_chance=True,
+            unsure=unsure,
+            microseconds=microseconds,
+            reasons={"engine": int((~unsure).sum()), "engine_unsure": int(unsure.sum())},
+        )

@@ -100,6 +100,27 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     label.add_argument("--most", type=_count, metavar="N", help="ask about N requests at most")
     label.set_defaults(command=_label)
 
+    calibrate = commands.add_parser("calibrate", help="find the threshold for a share, a budget or a quality floor")
+    calibrate.add_argument("--policy", type=Path, required=True, metavar="FILE")
+    calibrate.add_argument("--router", required=True, metavar="NAME", help="router whose threshold is meant")
+    given = calibrate.add_mutually_exclusive_group(required=True)
+    given.add_argument("--data", type=Path, metavar="FILE", help="prompts, one object (JSON) a line; docs/calibrate.md")
+    given.add_argument(
+        "--journal", type=Path, metavar="DIR", help="requests that came; the policy's `journal.directory`"
+    )
+    aim = calibrate.add_mutually_exclusive_group(required=True)
+    aim.add_argument("--target-share", type=_share, metavar="S", help="share of requests for the strong tier, 0 to 1")
+    aim.add_argument("--budget-per-1000", type=_usd, metavar="USD", help="what 1,000 requests may cost")
+    aim.add_argument(
+        "--quality-floor", type=_share, metavar="Q", help="share of the strong tier's own quality to keep, 0 to 1"
+    )
+    calibrate.add_argument("--strong", metavar="NAME", help="model in `scores` of the data; default: p_strong")
+    calibrate.add_argument("--weak", metavar="NAME", help="likewise; default: p_weak")
+    calibrate.add_argument("--deadline", type=_seconds, default=30.0, metavar="SECONDS", help="for each prompt")
+    calibrate.add_argument("--seed", type=int, default=0, metavar="N", help="of the intervals (default 0)")
+    calibrate.add_argument("--json", action="store_true", help="machine-readable report")
+    calibrate.set_defaults(command=_calibrate)
+
     journal = commands.add_parser("journal", help="say what a journal holds: shares, cost, feedback")
     journal.add_argument("--dir", type=Path, required=True, metavar="DIR", help="`journal.directory` of the policy")
     journal.add_argument("--json", action="store_true", help="machine-readable summary")
@@ -154,6 +175,20 @@ def _seconds(text: str) -> float:
     number = float(text)
     if not 0 < number <= 3600:
         raise argparse.ArgumentTypeError(f"expected more than 0 and at most 3600 seconds, found {text}")
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"expected 0 to 1, found {text}")
+    return number
+
+
+def _usd(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"expected more than 0 USD, found {text}")
     return number
 
 
@@ -261,6 +296,32 @@ def _label(options: argparse.Namespace) -> int:
             said=lambda tally: progress.at(tally.known + tally.asked + tally.refused, tally.lines),
         )
     print(tally.text)
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from signalbox.bundles.progress import Progress
+    from signalbox.evaluation.calibrate.run import Options, run
+
+    progress = Progress(sys.stderr)
+    with progress.step("scoring"):
+        report = run(
+            Options(
+                policy=options.policy,
+                router=options.router,
+                data=options.data,
+                journal=options.journal,
+                target_share=options.target_share,
+                usd_per_1000=options.budget_per_1000,
+                quality_floor=options.quality_floor,
+                strong=options.strong,
+                weak=options.weak,
+                deadline_seconds=options.deadline,
+                seed=options.seed,
+            ),
+            progress.at,
+        )
+    print(json.dumps(report.as_json(), indent=2) if options.json else report.text)
     return 0
 
 

@@ -44,7 +44,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     local_by: what made it local-only; personal: the kinds of personal data, if that did.
     image_asked: how it asks for an image; image_served: whether the first candidate makes some.
     engine: that was asked; how it went, as `EngineOutcome` and a detail, the microseconds until then, the score it gave
-    and the threshold that was held against.
+    and the threshold that was held against. first_score: of the router's first engine, where a second one decided.
+    cut: how its running threshold stands, as `ThresholdState`; empty without one.
     asked: engines asked beside that one, those of rules for example: name, outcome, detail and microseconds.
     store: what was wrong with the store, if it was asked in vain. world: generation of the snapshot.
     features: what the journal keeps of the request, in the order of `features.journal.FIELDS`.
@@ -91,6 +92,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     personal: tuple[str, ...] = ()
     image_asked: str = ""
     image_served: bool = False
+    first_score: float | None = None
+    cut: str = ""
 
     @property
     def prompt_tokens(self) -> int | None:

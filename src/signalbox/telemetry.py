@@ -125,6 +125,7 @@ class Event(StrEnum):
     SHIFT = "shift"
     ROLLOUT_STEP = "rollout_step"
     ROLLBACK = "rollback"
+    THRESHOLD = "threshold"
     SOURCE_CHANGED = "source_changed"
     WORLD_UNWRITABLE = "world_unwritable"
     JOURNAL_FAILED = "journal_failed"
@@ -273,6 +274,25 @@ ROLLOUT_SHARE = Metric(
 )
 ROLLBACKS = Metric(
     "counter", "signalbox_rollbacks_total", "Rollouts taken back, by the limit they broke.", ("router", "reason")
+)
+
+THRESHOLD = Metric(
+    "gauge",
+    "signalbox_threshold",
+    "Threshold that a router's running share or budget has led to; infinite where no request is for the strong tier.",
+    ("router",),
+)
+THRESHOLD_STATE = Metric(
+    "gauge",
+    "signalbox_threshold_state",
+    "How it stands: 0 learning, 1 following, 2 held by its bounds, 3 frozen, for the scores have drifted.",
+    ("router",),
+)
+STRONG_SHARE = Metric(
+    "gauge",
+    "signalbox_strong_share",
+    "Share of a router's last requests whose score was at or above its running threshold, 0 to 1.",
+    ("router",),
 )
 
 # ---------------------------------------------------------------- sessions, comparisons, feedback
@@ -442,6 +462,9 @@ METRICS: tuple[Metric, ...] = (
     SHIFT_SHARE,
     ROLLOUT_SHARE,
     ROLLBACKS,
+    THRESHOLD,
+    THRESHOLD_STATE,
+    STRONG_SHARE,
     AFFINITY,
     SHADOW_DECISIONS,
     LOCAL_ONLY,
@@ -502,6 +525,7 @@ LOG_FIELDS: dict[str, str] = {
     "engine_outcome": "what came of it",
     "engine_us": "the time until its answer was there, or was given up",
     "score": "the score it gave, 0 to 1",
+    "threshold_state": "how the running threshold stood: `learning`, `following`, `bounded`, `frozen`",
     "input_tokens": "prompt tokens the provider reported",
     "cached_tokens": "of these, tokens from the provider's cache",
     "output_tokens": "completion tokens the provider reported",

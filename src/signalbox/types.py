@@ -402,7 +402,9 @@ class Judgement:
 
     outcome, detail: the answer's, or why it decided nothing after all. microseconds: until there was an answer.
     score: of the label that was chosen, or the chance that the strong tier is needed; None if there was none.
-    threshold: what that chance was held against. completion: what the client may be answered.
+    threshold: what that chance was held against. completion: what the client may be answered. first_score: of a
+    router's first engine, where a second one decided. learns: the score that the running threshold of its router learns
+    from; None if there is none. cut: how that threshold stands, as `ThresholdState`; empty without one.
     """
 
     engine: str
@@ -412,10 +414,29 @@ class Judgement:
     score: float | None = None
     threshold: float | None = None
     completion: Completion | None = None
+    first_score: float | None = None
+    learns: float | None = None
+    cut: str = ""
+
+
+class ThresholdState(StrEnum):
+    """How a running threshold stands. Closed: it is a metric label."""
+
+    LEARNING = "learning"  # too little is known: the policy's threshold holds
+    FOLLOWING = "following"
+    BOUNDED = "bounded"  # it would go on, and the policy's bounds hold it
+    FROZEN = "frozen"  # scores are not those it was learned from: it stays where it was
+
+
+class Threshold(NamedTuple):
+    """A router's running threshold as it stands. value: infinite where nothing is for the strong tier."""
+
+    value: float
+    state: ThresholdState
 
 
 _NO_ANSWERS: Mapping[str, Answer] = {}
-_NO_CUTS: Mapping[str, float] = {}
+_NO_CUTS: Mapping[str, Threshold] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,7 +447,7 @@ class Signals:
     dice: a number in [0, 1) for choices by chance. world: the newest snapshot.
     session_key: hash under which the session is pinned; empty without affinity. pin: the session's, if it has one.
     spent: budgets found spent just now. store: what was wrong with the store, if it was asked in vain.
-    answers: of engines, by name. cuts: router -> threshold that makes its target share, as it stands.
+    answers: of engines, by name; of built-in ones, by head (`engines.heads`). cuts: router -> running threshold.
     privacy: what the request was judged to be, if somebody has looked already.
     """
 
@@ -440,8 +461,26 @@ class Signals:
     spent: frozenset[str] = frozenset()
     store: str = ""
     answers: Mapping[str, Answer] = field(default_factory=lambda: _NO_ANSWERS)
-    cuts: Mapping[str, float] = field(default_factory=lambda: _NO_CUTS)
+    cuts: Mapping[str, Threshold] = field(default_factory=lambda: _NO_CUTS)
     privacy: PrivacyVerdict | None = None
+
+    def knowing(self, answers: Mapping[str, Answer], cuts: Mapping[str, Threshold]) -> Signals:
+        """Return these with more answers and thresholds."""
+        # Written out: `dataclasses.replace` takes thrice as long.
+        return Signals(
+            self.decision_id,
+            self.now_seconds,
+            self.session,
+            self.dice,
+            self.world,
+            self.session_key,
+            self.pin,
+            self.spent,
+            self.store,
+            {**self.answers, **answers},
+            {**self.cuts, **cuts},
+            self.privacy,
+        )
 
 
 @dataclass(frozen=True, slots=True)

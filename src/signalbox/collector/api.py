@@ -49,6 +49,7 @@ def make_app(collector: Collector) -> web.Application:
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/v1/policy", _policy)
+    app.router.add_get("/v1/thresholds", _thresholds)
     app.router.add_post("/v1/feedback", _feedback)
     return app
 
@@ -95,6 +96,23 @@ async def _policy(request: web.Request) -> web.Response:
         return _error(HTTPStatus.SERVICE_UNAVAILABLE, "no policy is known yet; see /readyz", "not_ready")
     return web.json_response(
         {"sha256": status.policy.sha256, "loaded_at": _rfc3339(status.policy.loaded_at), "error": status.policy.error}
+    )
+
+
+async def _thresholds(request: web.Request) -> web.Response:
+    standings = request.app[COLLECTOR].thresholds
+    return web.json_response(
+        {
+            "thresholds": [
+                {
+                    "router": router,
+                    "state": standing.state.value,
+                    "threshold": standing.value,
+                    "strong_share": round(standing.strong_share, 4),
+                }
+                for router, standing in sorted(standings.items())
+            ]
+        }
     )
 
 

@@ -67,6 +67,7 @@ def request_line(exchange: Exchange, request: RequestRecord, labels: Labels) -> 
         "engine_outcome": labels.engine_outcome,
         "engine_us": verdict.engine_us if verdict.engine else None,
         "score": verdict.score,
+        "threshold_state": labels.threshold_state,
         "input_tokens": usage.input_tokens,
         "cached_tokens": usage.cached_tokens,
         "output_tokens": usage.output_tokens,

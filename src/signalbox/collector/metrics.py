@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
@@ -16,6 +17,7 @@ from signalbox import __version__, telemetry
 from signalbox.collector.join import Exchange
 from signalbox.collector.live.circuit import Transition
 from signalbox.collector.live.rollout import RolledBack
+from signalbox.collector.live.thresholds import Standing
 from signalbox.collector.marks import Marks
 from signalbox.collector.names import Labels, Names, close, error_type, status_class
 from signalbox.collector.records import RequestRecord
@@ -32,8 +34,10 @@ from signalbox.telemetry import (
     UndecidedCause,
     WorkerState,
 )
+from signalbox.types import ThresholdState
 from signalbox.world import CircuitState, RolloutState
 
+_THRESHOLD_LEVELS = {state: level for level, state in enumerate(ThresholdState)}
 _CIRCUIT_LEVELS = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
 _FACTORIES: dict[str, Any] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 
@@ -98,6 +102,9 @@ class Metrics:
         self._shift_share = family(telemetry.SHIFT_SHARE)
         self._rollout_share = family(telemetry.ROLLOUT_SHARE)
         self._rollbacks = family(telemetry.ROLLBACKS)
+        self._threshold = family(telemetry.THRESHOLD)
+        self._threshold_state = family(telemetry.THRESHOLD_STATE)
+        self._strong_share = family(telemetry.STRONG_SHARE)
         self._allowance = family(telemetry.ALLOWANCE_REMAINING)
         self._in_flight = family(telemetry.ATTEMPTS_IN_FLIGHT)
         self._world_age = made[telemetry.WORLD_AGE.name]
@@ -196,6 +203,15 @@ class Metrics:
         for router, models in shares.items():
             for model, share in models.items():
                 self._shift_share.at(router, model).set(share)
+
+    def thresholds(self, standings: Mapping[str, Standing]) -> None:
+        """Show all running thresholds, by router."""
+        for gauge in (self._threshold, self._threshold_state, self._strong_share):
+            gauge.clear()
+        for router, standing in standings.items():
+            self._threshold.at(router).set(inf if standing.value is None else standing.value)
+            self._threshold_state.at(router).set(_THRESHOLD_LEVELS[standing.state])
+            self._strong_share.at(router).set(standing.strong_share)
 
     def rollouts(self, states: Mapping[str, RolloutState]) -> None:
         """Show all rollouts, by router."""

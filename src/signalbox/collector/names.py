@@ -11,12 +11,13 @@ from signalbox.collector.records import RequestRecord
 from signalbox.policy.schema import Policy
 from signalbox.record import Record, Target
 from signalbox.telemetry import OPERATION_BY_ENDPOINT, OTHER
-from signalbox.types import Endpoint, EngineOutcome, Privacy, Reason, Refusal
+from signalbox.types import Endpoint, EngineOutcome, Privacy, Reason, Refusal, ThresholdState
 
 _ENDPOINTS = frozenset(Endpoint)
 _REASONS = frozenset(Reason)
 _REFUSALS = frozenset(Refusal)
 _ENGINE_OUTCOMES = frozenset(EngineOutcome)
+_THRESHOLD_STATES = frozenset(ThresholdState)
 _PRIVACY = frozenset(Privacy)
 _STATUSES = frozenset(status.value for status in HTTPStatus)
 _NO_VERDICT = Record(id="")
@@ -40,6 +41,7 @@ class Labels:
     engine: str = ""
     engine_outcome: str = ""
     goal: str = ""
+    threshold_state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Names:
             routers=frozenset(routers),
             routes=frozenset((*tasks, *routers, *policy.models, *policy.aliases)),
             rules=frozenset(_rule_names(policy)),
-            engines=frozenset(policy.engines),
+            engines=frozenset(policy.known_engines),
         )
 
     def __or__(self, other: Names) -> Names:
@@ -96,6 +98,7 @@ class Names:
             engine=close(verdict.engine, self.engines),
             engine_outcome=close(verdict.engine_outcome, _ENGINE_OUTCOMES),
             goal=close(verdict.goal, self.routers),
+            threshold_state=close(verdict.cut, _THRESHOLD_STATES),
         )
 
     def target(self, target: Target | None) -> tuple[str, str]:

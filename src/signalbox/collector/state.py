@@ -18,6 +18,7 @@ from signalbox.collector.join import Exchange, Joiner
 from signalbox.collector.journal.journal import Journal
 from signalbox.collector.live.picture import Picture
 from signalbox.collector.live.publish import Elsewhere, Publisher
+from signalbox.collector.live.thresholds import Standing
 from signalbox.collector.log import LEVELS, LogWriter, event_line, request_level, request_line
 from signalbox.collector.metrics import Metrics
 from signalbox.collector.names import Names
@@ -313,6 +314,11 @@ class Collector:
             self._log.write(event_line(event, level=level, **facts))
 
     # ------------------------------------------------------------------ for the API
+
+    @property
+    def thresholds(self) -> dict[str, Standing]:
+        """How the running thresholds of routers stand."""
+        return {} if self._steering is None else self._steering.thresholds
 
     @property
     def readiness(self) -> Readiness:

@@ -16,13 +16,14 @@ from signalbox.collector.live.endings import Ending, Endings
 from signalbox.collector.live.models import is_success
 from signalbox.collector.live.rollout import RolledBack, Rollouts, Seen
 from signalbox.collector.live.shift import Shifts
+from signalbox.collector.live.thresholds import Change, Standing, Thresholds
 from signalbox.collector.metrics import Metrics
 from signalbox.collector.records import AttemptRecord, ExchangeKey, RequestRecord
 from signalbox.decide.rollout import IN, OUT
 from signalbox.policy.schema import Policy
 from signalbox.record import Target
 from signalbox.telemetry import Event
-from signalbox.types import Price
+from signalbox.types import Price, ThresholdState
 from signalbox.world import CircuitState, RolloutState
 
 STEP_SECONDS = 1.0  # between two looks at shifts and rollouts: queues and people are slower
@@ -48,6 +49,7 @@ class Steering:
         self._circuits = Circuits(policy)
         self._shifts = Shifts(policy)
         self._rollouts = Rollouts(policy)
+        self._thresholds = Thresholds(policy.routers)
         self._endings = Endings()
         self._stepped_seconds: float | None = None
         self._take_names(policy)
@@ -57,6 +59,7 @@ class Steering:
         self._circuits.apply(policy)
         self._shifts.apply(policy)
         self._rollouts.apply(policy)
+        self._thresholds.use(policy.routers)
         self._take_names(policy)
 
     def _take_names(self, policy: Policy) -> None:
@@ -82,6 +85,9 @@ class Steering:
         if is_success(request) and request.served is not None and request.served.model is not None:
             self._shifts.observe(request.served.model, _ttft(request), _whole(request), now_seconds)
         record = request.verdict
+        froze = self._thresholds.observe(record, now_seconds)
+        if froze is not None:
+            self._threshold_changed(froze)
         if record.rollout in (IN, OUT):
             rolled_back = self._rollouts.observe(record.router, _seen(exchange, request, prices))
             if rolled_back is not None:
@@ -117,6 +123,9 @@ class Steering:
             )
         for step in self._rollouts.tick(now_seconds):
             self._say(Event.ROLLOUT_STEP, level="info", router=step.router, step=step.step, share=step.share)
+        for freed in self._thresholds.tick(now_seconds):
+            self._threshold_changed(freed)
+        self._metrics.thresholds(self._thresholds.standings)
         self._metrics.circuits(self._circuits.states(now_seconds))
         self._metrics.shifts(self._shifts.shares())
         self._metrics.rollouts(self._rollouts.states())
@@ -138,6 +147,17 @@ class Steering:
                 attempts=round(change.attempts, 1),
                 rest_s=round(change.rest_seconds, 3),
             )
+
+    def _threshold_changed(self, change: Change) -> None:
+        standing = change.standing
+        self._say(
+            Event.THRESHOLD,
+            level="warning" if standing.state is ThresholdState.FROZEN else "info",
+            router=change.router,
+            state=standing.state,
+            strong_share=round(standing.strong_share, 4),
+            **({} if standing.value is None else {"value": round(standing.value, 6)}),
+        )
 
     def _rolled_back(self, event: RolledBack) -> None:
         self._metrics.rolled_back(event)
@@ -168,6 +188,11 @@ class Steering:
     def shifts(self) -> dict[str, dict[str, float]]:
         """Return router -> model -> share of the sessions that moves away."""
         return self._shifts.shares()
+
+    @property
+    def thresholds(self) -> dict[str, Standing]:
+        """Return how the running thresholds stand, by router."""
+        return self._thresholds.standings
 
     def rollout_states(self) -> dict[str, RolloutState]:
         return self._rollouts.states()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from typing import NamedTuple
 
 from signalbox.engines.base import Route
@@ -11,9 +11,9 @@ from signalbox.engines.base import Route
 class Asks(NamedTuple):
     """Engines to be asked about one request, all at the same time.
 
-    questions: engine -> routes it may choose from. shares: router of two tiers whose engine is asked -> share for the
-    strong tier, if the request names its own. guards: those of the engines that may keep the request on the site.
-    held_back: others are to be asked once these have answered, if it does not stay there.
+    questions: key of the answer (an engine's name, or one of `engines.heads`) -> routes to choose from. shares: router
+    whose engine is asked -> share for the strong tier, if the request names its own. guards: keys of those that may
+    keep the request on the site. held_back: others are to be asked once these have answered, if it does not stay there.
     """
 
     questions: tuple[tuple[str, tuple[Route, ...]], ...] = ()
@@ -22,8 +22,8 @@ class Asks(NamedTuple):
     held_back: bool = False
 
     @property
-    def engines(self) -> tuple[str, ...]:
-        return tuple([engine for engine, _ in self.questions])
+    def keys(self) -> tuple[str, ...]:
+        return tuple([key for key, _ in self.questions])
 
     def __add__(self, other: object) -> Asks:
         """Return both, each engine and router once: what was said first counts."""
@@ -38,11 +38,17 @@ class Asks(NamedTuple):
 
     def next(self, off_site: frozenset[str], answered: Collection[str]) -> Asks:
         """Return those to be asked now: nobody twice, and nobody off the site before the guards have answered."""
+        if not (self.guards or answered):
+            return self
         questions = [each for each in self.questions if each[0] not in answered]
         held_back = bool(self.guards) and any(engine in off_site for engine, _ in questions)
         if held_back:
             questions = [each for each in questions if each[0] not in off_site]
         return Asks(tuple(questions), self.shares, self.guards, held_back)
+
+    def without(self, keys: Container[str]) -> Asks:
+        """Return the other questions. Shares stay behind: their thresholds are known by then."""
+        return Asks(tuple([question for question in self.questions if question[0] not in keys]))
 
 
 NOBODY = Asks()

@@ -19,6 +19,7 @@ from signalbox.decide.rollout import CompiledRollout, compile_rollout
 from signalbox.decide.rules import CompiledRule, RuleBook, compile_rules
 from signalbox.decide.trace import Trace
 from signalbox.engines.base import Route
+from signalbox.engines.heads import says_key
 from signalbox.engines.routes import routes_of
 from signalbox.errors import RouterError
 from signalbox.policy.schema import Policy, Router, Rule
@@ -76,6 +77,7 @@ class CompiledRouter:
     labeller: CompiledJudge | None = None  # of its shadow engine, which has no say
     engines: tuple[str, ...] = ()  # that its rules, itself and the routers for its goals may ask
     routes: tuple[Route, ...] = ()
+    has_second: bool = False  # it, or a router for one of its goals, may ask one engine after another
     members: tuple[Candidate, ...] = ()  # models of its pools, and its own fallbacks
     goals: CompiledGoals | None = None
     leads_to: Mapping[str, CompiledRouter] = field(default_factory=dict)  # routers for its goals, by name
@@ -86,19 +88,21 @@ class CompiledRouter:
         try:
             ruled = self.rules.first_match(case, None, wanted)
             guards = self.rules.guards_among(wanted)
-            asks = Asks(tuple([(engine, self.routes) for engine in dict.fromkeys(wanted)]), guards=guards)
+            asks = (
+                Asks(tuple([(key, self.routes) for key in dict.fromkeys(wanted)]), guards=guards) if wanted else NOBODY
+            )
             if ruled is not None or rules_alone:
                 return asks
             if self.goals is not None:
                 return asks + self._asks_for_goals(self.goals, case, demands)
-            if self.judge is not None and self.judge.may_be_asked(case, demands):
-                share = self.judge.share_of(case.request.headers)
-                return asks + Asks(((self.judge.engine, self.routes),), ((self.name, share),))
+            if self.judge is not None:
+                own = self.judge.asks(case, demands, self.routes)
+                return asks + own if wanted else own
         except Exception:  # noqa: BLE001 - `choose` meets the same, counts it and takes the default
             return NOBODY
         return asks
 
-    def guard(
+    def guard_rule(
         self, model: str, case: Case, trace: Trace | None, wanted: list[str] | None = None
     ) -> CompiledRule | None:
         """Return the guard that takes a request away from its session's model; None if none does.
@@ -117,9 +121,9 @@ class CompiledRouter:
         return None
 
     def asks_of_guards(self, model: str, case: Case) -> Asks:
-        """Return the engines `guard` wants an answer of."""
+        """Return the engines `guard_rule` wants an answer of."""
         wanted: list[str] = []
-        self.guard(model, case, None, wanted)
+        self.guard_rule(model, case, None, wanted)
         return Asks(tuple([(engine, self.routes) for engine in dict.fromkeys(wanted)]))
 
     def choose(self, case: Case, demands: Demands, trace: Trace | None) -> Choice:
@@ -131,10 +135,11 @@ class CompiledRouter:
                     return Choice(rule.pool, Reason.RULE, rule.name, rule.judgement(case))
             if self.goals is not None:
                 return self._choose_for_goals(self.goals, case, demands, trace)
-            answer = None if self.judge is None else case.signals.answers.get(self.judge.engine)
-            if self.judge is not None and answer is not None:
-                pool, judged = self.judge.judge(answer, case, trace)
-                if self.judge.leaves_the_site and demands.privacy is Privacy.LOCAL:
+            judge = self.judge
+            said = None if judge is None else judge.opinion(case, trace)
+            if judge is not None and said is not None:
+                pool, judged = said
+                if demands.privacy is Privacy.LOCAL and judge.may_leave_the_site:
                     judged = replace(judged, completion=None)  # it should not even have been asked
                 return Choice(pool or self._without_answer(case, trace), REASONS[judged.outcome], judged=judged)
             if self.complexity is not None:
@@ -252,7 +257,7 @@ def compile_router(
 
     step = router.complexity
     complexity = None if step is None else ComplexityStep(step.threshold, tasks[step.below], tasks[step.above])
-    rules = compile_rules(router.rules, outcome)
+    rules = compile_rules(router.rules, outcome, lambda says: says_key(says, policy))
     homes: dict[str, Pool] = {}
     for pool in (default, *tasks.values(), *ruled):
         for candidate in pool.chain:
@@ -282,12 +287,14 @@ def compile_router(
         limits=compile_limits(f"router/{name}", router.budget),
         rollout=compile_rollout(name, rollout, otherwise),
         shadow=router.shadow,
-        judge=compile_judge(name, router.judge, policy.engines, tasks),
-        labeller=compile_judge(name, router.labeller, policy.engines, tasks),
+        judge=compile_judge(name, router, router.judge, policy, tasks, default),
+        labeller=compile_judge(name, router, router.labeller, policy, tasks, default),
         engines=tuple(
             dict.fromkeys([*router.engines, *(name for other in leads_to.values() for name in other.engines)])
         ),
         routes=routes_of(router),
+        has_second=(router.judge is not None and router.judge.second is not None)
+        or any(other.has_second for other in leads_to.values()),
         members=tuple((members | {candidate.model: candidate for candidate in own_fallback}).values()),
         goals=None if router.goals is None else compile_goals(router.goals),
         leads_to=leads_to,

@@ -83,7 +83,7 @@ def _through(
                 trace["affinity"] = {"model": pin.model, "able": pinned is not None, "mode": sessions.mode}
             if pinned is not None:
                 home = router.homes[pin.model]
-                guard = router.guard(pin.model, case, trace)
+                guard = router.guard_rule(pin.model, case, trace)
                 if guard is not None:
                     judged = guard.judgement(case)
                     return Course(guard.pool, Reason.RULE, guard.name, side, PinOutcome.MOVED, judged=judged)

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from signalbox.core import scan
+from signalbox.decide.asking import answer_at_once
+from signalbox.decide.asks import NOBODY
 from signalbox.decide.describe import describe
 from signalbox.decide.pipeline import Pipeline
 from signalbox.decide.trace import Trace
 from signalbox.engines.base import Question
+from signalbox.engines.heads import IMAGE_KEY
 from signalbox.engines.open import answer_now, open_engines
 from signalbox.errors import RouterError, SetupError
 from signalbox.features.extract import extract
@@ -46,18 +49,20 @@ def route_once(policy: Path, body: bytes, endpoint: str, headers: Mapping[str, s
 
 def _judged(case: Case, pipeline: Pipeline, policy: Policy) -> Case:
     """Ask the engines that have a say, if any do, as the gateway would. Raises as `open_engines` does."""
-    asks = pipeline.asks(case)
+    asks = pipeline.asks(case) or (NOBODY if pipeline.tells_images else None)
     while asks is not None:
-        engines = open_engines(policy, only=asks.engines, strict=True)
-        if engines is None:
-            break
-        answers = dict(case.signals.answers)
-        for name, routes in asks.questions:
-            deadline = time.monotonic() + engines.deadline_seconds(name)
-            answers[name] = answer_now(engines, name, Question(case.request, case.features, routes, deadline))
+        wanted = (*asks.keys, IMAGE_KEY) if pipeline.tells_images else asks.keys
+        engines = open_engines(policy, only=wanted, strict=True)
+        assert engines is not None  # somebody is to be asked
+        case, asks = answer_at_once(pipeline, engines, case)
+        if asks is not None and set(asks.keys) <= engines.keys:
+            answers = {**case.signals.answers}
+            for key, routes in asks.questions:
+                deadline = time.monotonic() + engines.deadline_seconds(key)
+                answers[key] = answer_now(engines, key, Question(case.request, case.features, routes, deadline))
+            case = replace(case, signals=replace(case.signals, answers=answers))
+            asks = pipeline.asks(case)
         engines.close()
-        case = replace(case, signals=replace(case.signals, answers=answers))
-        asks = pipeline.asks(case) if asks.held_back else None
     return case
 
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from signalbox.features.extract import IMAGE_AT
 from signalbox.features.parameters import demands_text
 from signalbox.types import Candidate, Case, Endpoint, EngineOutcome, ImageAsked, Output
 
 Candidates = tuple[Candidate, ...]
-
-ASKED_AT = 0.5
-"""Chance that the words, or an engine's labels, ask for an image from which on they do."""
 
 IMAGE_LABELS = frozenset({"diffusion", "both"})
 """What the published modality routers call requests for an image, in lower case; `both` wants text beside it."""
@@ -69,13 +67,13 @@ def wanted(case: Case, heads: Collection[str]) -> Wanted:
         return NOTHING
     if features.image_demanded:
         return DEMANDED_WITH_TEXT if demands_text(request) else DEMANDED
-    if features.image_asked >= ASKED_AT:
+    if features.image_asked >= IMAGE_AT:
         return ASKED_IN_WORDS
     answers = case.signals.answers
     for name in heads:
         answer = answers.get(name)
         if answer is not None and answer.outcome is EngineOutcome.RESULT:
             chance = sum(score for label, score in answer.scores if label.lower() in IMAGE_LABELS)
-            if chance >= ASKED_AT:
+            if chance >= IMAGE_AT:
                 return ASKED_BY_ENGINE
     return PLAIN

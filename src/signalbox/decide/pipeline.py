@@ -66,6 +66,8 @@ class Pipeline:
     has_engines: bool = False
     heads: frozenset[str] = frozenset()
     off_site: frozenset[str] = frozenset()
+    tells_images: bool = False  # whether a request asks for an image makes a difference
+    has_seconds: bool = False  # an engine may have to be asked after another one has answered
 
     @classmethod
     def compile(cls, policy: Policy, prices: Mapping[str, Price] = NO_PRICES) -> Pipeline:
@@ -85,15 +87,15 @@ class Pipeline:
             has_engines=any(router.engines for router in resolver.routers.values()),
             heads=frozenset(name for name, engine in policy.engines.items() if engine.kind == "modality"),
             off_site=frozenset(name for name, engine in policy.engines.items() if engine.leaves_the_site),
+            tells_images=policy.tells_images,
+            has_seconds=any(router.has_second for router in resolver.routers.values()),
         )
 
     @property
     def needs_store(self) -> bool:
         """Whether any decision may pin a session or hold a budget, or follows from the scores of those before it."""
         return bool(self.limits) or any(
-            router.sessions is not None
-            or router.limits
-            or (router.judge is not None and router.judge.target_share is not None)
+            router.sessions is not None or router.limits or (router.judge is not None and router.judge.follows)
             for router in self.resolver.routers.values()
         )
 
@@ -108,10 +110,11 @@ class Pipeline:
         return target.sessions.of(request)
 
     def asks(self, case: Case) -> Asks | None:
-        """Return the engines that have to be asked before `decide`; None if the decision needs no answer.
+        """Return the engines that have to be asked before `decide`; None if the decision needs no further answer.
 
         With `held_back`, ask again when they have answered: guards come before anybody off the site.
         Then `case.signals.answers` should have theirs, whatever the outcome; without, the router's next step decides.
+        Once it has, a second engine may have to be asked, if the policy `has_seconds`.
         """
         if not self.has_engines:
             return None

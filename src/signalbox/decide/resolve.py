@@ -90,7 +90,7 @@ class Resolver:
         router, threshold = self.tiered.get(found["name"]), float(found["threshold"])
         if router is None or router.judge is None or threshold > 1.0:
             return None
-        return replace(router, judge=replace(router.judge, threshold=threshold, target_share=None))
+        return replace(router, judge=replace(router.judge, threshold=threshold, target_share=None, usd_per_1000=None))
 
     def _resolve_embeddings(self, name: str) -> tuple[Target, bool]:
         """Vectors of two models cannot be compared, so no router may choose between them."""

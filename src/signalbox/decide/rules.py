@@ -65,13 +65,15 @@ Holds = Callable[[Look], bool]
 class CompiledRule:
     """A rule ready to run. `checks` are (condition, test) pairs, cheapest first; all must hold.
 
-    says: what an engine has to say besides. guards: it keeps what an engine sees on the site, from sessions too.
+    says: what an engine has to say besides. key: of its answer. guards: it keeps what an engine sees on the site, from
+    sessions too.
     """
 
     name: str
     pool: Pool
     checks: tuple[tuple[str, Holds], ...]
     says: EngineSays | None = None
+    key: str = ""
 
     @property
     def guards(self) -> bool:
@@ -81,7 +83,7 @@ class CompiledRule:
         """Return what is kept of the answer the rule held by; None if it needs none."""
         if self.says is None:
             return None
-        answer = case.signals.answers.get(self.says.name, _NO_ANSWER)
+        answer = case.signals.answers.get(self.key, _NO_ANSWER)
         return Judgement(
             self.says.name, answer.outcome, answer.detail, answer.microseconds, _score(answer, self.says.labels)
         )
@@ -95,10 +97,9 @@ class RuleBook:
     keywords: Mapping[Scope, Keywords]
     heeded: tuple[CompiledRule, ...] = ()
 
-    def guards_among(self, engines: Iterable[str]) -> frozenset[str]:
-        """Return those of the engines that guards ask."""
-        asked = {rule.says.name for rule in self.heeded if rule.says is not None}
-        return frozenset(engines) & asked
+    def guards_among(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return those of the keys that guards want an answer under."""
+        return frozenset(keys) & {rule.key for rule in self.heeded if rule.says is not None}
 
     def guard(self, case: Case, trace: Trace | None, wanted: list[str] | None = None) -> CompiledRule | None:
         """Return the first rule that holds if it is a guard: for requests that pass all other rules by.
@@ -113,7 +114,7 @@ class RuleBook:
     def first_match(self, case: Case, trace: Trace | None, wanted: list[str] | None = None) -> CompiledRule | None:
         """Return the first rule whose conditions all hold, or None.
 
-        wanted: gets the engines whose answer would have to be known to be sure of it.
+        wanted: gets the keys of answers that would have to be known to be sure of it.
         """
         look = Look(case, self.keywords)
         for rule in self.rules:
@@ -124,9 +125,9 @@ class RuleBook:
                     break
             else:
                 if rule.says is not None:
-                    answer = case.signals.answers.get(rule.says.name)
+                    answer = case.signals.answers.get(rule.key)
                     if answer is None and wanted is not None:
-                        wanted.append(rule.says.name)
+                        wanted.append(rule.key)
                         continue
                     if not _says(answer or _NO_ANSWER, rule.says):
                         if trace is not None:
@@ -138,14 +139,22 @@ class RuleBook:
         return None
 
 
-def compile_rules(rules: Sequence[Rule], pool_of: Callable[[Rule], Pool]) -> RuleBook:
-    """Return the rules of a router, ready to run. `pool_of` says what a rule leads to."""
+def engine_name(says: EngineSays) -> str:
+    return says.name
+
+
+def compile_rules(
+    rules: Sequence[Rule], pool_of: Callable[[Rule], Pool], key_of: Callable[[EngineSays], str] = engine_name
+) -> RuleBook:
+    """Return the rules of a router, ready to run. pool_of: what a rule leads to. key_of: of an engine's answer."""
     numbering: dict[Scope, dict[str, int]] = {"last_user": {}, "conversation": {}}
     compiled = []
     for number, rule in enumerate(rules, start=1):
         checks = _checks(rule.when, numbering[rule.when.scope])
         name = rule.name or f"rule-{number}"
-        compiled.append(CompiledRule(name, pool_of(rule), tuple(checks), rule.when.engine))
+        says = rule.when.engine
+        key = "" if says is None else key_of(says)
+        compiled.append(CompiledRule(name, pool_of(rule), tuple(checks), says, key))
     keywords = {scope: Keywords(list(words)) for scope, words in numbering.items() if words}
     heeded = [rule for rule in compiled if rule.guards or rule.says is None]
     return RuleBook(tuple(compiled), keywords, tuple(heeded) if any(rule.guards for rule in compiled) else ())

@@ -12,22 +12,26 @@ from pathlib import Path
 from signalbox.bundles import Bundle, Kind, open_bundle
 from signalbox.bundles.manifest import MANIFEST
 from signalbox.engines.base import Answer, Engine, Outcome, Question, Route
+from signalbox.engines.builtin import HeadEngine, Sight
 from signalbox.engines.classifier import Classifier, strong_labels
-from signalbox.engines.cuts import Cuts
+from signalbox.engines.cuts import Aim, Cuts
 from signalbox.engines.desk import Desk, Ticket
 from signalbox.engines.embedding import Cached, Embedder, Encoder, ServedEncoder
 from signalbox.engines.factorization import FactorizationEngine, Prompt, read_direction
+from signalbox.engines.open_heads import open_heads
 from signalbox.engines.reading import Reader, lengths, plain_prompt
 from signalbox.engines.remote import Remote
 from signalbox.engines.routes import routes_of
 from signalbox.engines.runtime import Pace, open_network
 from signalbox.errors import RouterError, SignalboxError
-from signalbox.policy.engines import Embedding
+from signalbox.policy.engines import Embedding, Judge
 from signalbox.policy.engines import Engine as EngineSection
 from signalbox.policy.schema import Policy
 from signalbox.trim import open_encoder
+from signalbox.types import Features, ParsedRequest
 
 SERVED_AT_ONCE = 32  # questions to a server wait for it, not for a core
+AT_ONCE_SECONDS = 1.0  # built-in engines take a fraction of a millisecond
 SLOW = 2.0  # times its deadline: what is longer still is not worth the time of loading
 NOT_OPENED = Answer(Outcome.FAILED, detail="not_opened")
 
@@ -70,8 +74,11 @@ class Engines:
         cuts: Cuts,
         notices: tuple[Notice, ...] = (),
         made: Mapping[str, Made] | None = None,
+        heads: Mapping[str, HeadEngine] | None = None,
     ) -> None:
+        """heads: of built-in engines, by the keys of their answers."""
         self._desks = desks
+        self.heads = dict(heads or {})
         self._made = dict(made or {})
         self._handed_on: set[str] = set()
         self.cuts = cuts
@@ -87,13 +94,34 @@ class Engines:
         self._handed_on.add(name)
         return self._desks[name]
 
-    def deadline_seconds(self, name: str) -> float:
-        """Longest wait for an engine's answer."""
-        return self._desks[name].deadline_seconds
+    def sight(self, request: ParsedRequest, features: Features) -> Sight | None:
+        """Return a request as the built-in models see it; None without any."""
+        for head in self.heads.values():
+            return head.sight(request, features)  # one encoder serves all of them
+        return None
 
-    def ask(self, name: str, question: Question) -> Ticket:
+    @property
+    def keys(self) -> frozenset[str]:
+        """Keys of the answers that can be had here: names of engines, and heads of built-in ones."""
+        return frozenset(self._desks) | frozenset(self.heads)
+
+    def answer_at_once(self, keys: Sequence[str], sight: Sight) -> dict[str, Answer]:
+        """Return the answers of built-in engines, asked here and now; of the other keys none. Never raises."""
+        heads = self.heads
+        return {key: heads[key].answer(sight) for key in keys if key in heads}
+
+    def deadline_seconds(self, key: str) -> float:
+        """Longest wait for an answer."""
+        return AT_ONCE_SECONDS if key in self.heads else self._desks[key].deadline_seconds
+
+    def ask(self, key: str, question: Question) -> Ticket:
         """Return a ticket for the question, at once."""
-        return self._desks[name].ask(question)
+        head = self.heads.get(key)
+        if head is None:
+            return self._desks[key].ask(question)
+        ticket = Ticket(time.monotonic(), question.deadline)
+        ticket.give(head.ask(question))
+        return ticket
 
     def is_free(self, name: str) -> bool:
         """Whether a thread of an engine has nothing to do."""
@@ -116,27 +144,27 @@ def open_engines(
     strict: bool = False,
     only: Sequence[str] | None = None,
 ) -> Engines | None:
-    """Open the engines that routers of a policy ask; None if none asks any. Takes seconds for large models.
+    """Open the engines that a policy needs; None if it needs none. Takes seconds for large models.
 
     before: of the policy before; an engine made of the same things is kept, with its threads and caches.
     cores: that this process may use at once; by default all it may run on. prepared: folder for weights that processes
     share. failed: told of exceptions that an engine let through.
     An engine that cannot be opened is a notice, and fails whenever it is asked. strict: raises instead, BundleError,
-    RouterError or SetupError. only: names of the engines that are wanted.
+    RouterError or SetupError. only: names of engines, or keys of heads, that are wanted.
     """
     judges = {name: judge for name, router in policy.routers.items() if (judge := router.judge) is not None}
     shadows = {name: shadow.name for name, router in policy.routers.items() if (shadow := router.shadow_engine)}
-    wanted = dict.fromkeys(name for router in policy.routers.values() for name in router.engines)
-    wanted |= dict.fromkeys(shadows.values())
-    if not wanted:
+    named = dict.fromkeys(name for router in policy.routers.values() for name in router.engines)
+    named |= dict.fromkeys(shadows.values())
+    if not policy.needs_engines:
         return None
     desks, notices, makings = {}, [], {}
     cores = cores or len(os.sched_getaffinity(0))
-    for name in wanted:
-        if only is not None and name not in only:
+    for name in named:
+        section = policy.known_engines[name]
+        if section.is_builtin or (only is not None and name not in only):
             continue
-        section = policy.engines[name]
-        asking = [router for router, judge in judges.items() if judge.name == name]
+        asking = [router for router, judge in judges.items() if name in asked_by(judge)]
         tiers = any(judges[router].has_tiers for router in asking)
         asking += [router for router, shadow in shadows.items() if shadow == name and router not in asking]
         routes = [routes_of(policy.routers[router]) for router in asking]
@@ -163,10 +191,22 @@ def open_engines(
             max_queued=section.max_queued,
             failed=failed,
         )
-    shares = {name: judge.target_share for name, judge in judges.items() if judge.target_share is not None}
-    keys = {name: f"{name}/{judges[name].name}/{policy.engines[judges[name].name].bundle}" for name in shares}
-    cuts = Cuts(shares, keys, before=None if before is None else before.cuts)
-    return Engines(desks, cuts, tuple(notices), makings)
+    heads, told = open_heads(policy, failed=failed, strict=strict, only=only)
+    notices += [Notice(name, problem) for name, problem in told]
+    return Engines(desks, open_cuts(policy, before), tuple(notices), makings, heads)
+
+
+def open_cuts(policy: Policy, before: Engines | None = None) -> Cuts:
+    """Return the running thresholds of a policy's routers; those of the same models go on."""
+    judges = {name: router.judge for name, router in policy.routers.items() if router.judge is not None}
+    aims = {name: Aim.of(judge) for name, judge in judges.items() if judge.follows}
+    keys = {name: f"{name}/{judges[name].name}/{policy.known_engines[judges[name].name].bundle}" for name in aims}
+    return Cuts(aims, keys, before=None if before is None else before.cuts)
+
+
+def asked_by(judge: Judge) -> tuple[str, ...]:
+    """Return the engines that a router asks for itself."""
+    return (judge.name,) if judge.second is None else (judge.name, judge.second.name)
 
 
 def asks_a_server(section: EngineSection) -> bool:

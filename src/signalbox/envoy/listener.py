@@ -213,12 +213,13 @@ def decision_seconds(policy: Policy, keep: Policy | None = None) -> float:
 
 def _engine_ms(policy: Policy) -> float:
     """The longest that engines may take. An engine off the site is asked only when those of guards have answered."""
-    asked = {name: policy.engines[name] for router in policy.routers.values() for name in router.engines}
+    engines = {name: each for name, each in policy.known_engines.items() if not each.is_builtin}
+    asked = {name: engines[name] for router in policy.routers.values() for name in router.engines if name in engines}
     ruled = [
-        policy.engines[rule.when.engine.name].deadline_ms
+        engines[rule.when.engine.name].deadline_ms
         for router in policy.routers.values()
         for rule in router.rules
-        if rule.when.engine is not None
+        if rule.when.engine is not None and rule.when.engine.name in engines
     ]
     before = max(ruled, default=0.0) if any(engine.leaves_the_site for engine in asked.values()) else 0.0
     return before + max((engine.deadline_ms for engine in asked.values()), default=0.0)

@@ -20,10 +20,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import random
 from typing import TYPE_CHECKING, NamedTuple
 
+from signalbox.decide.asking import answer_at_once
 from signalbox.engines.base import Question
 from signalbox.errors import RequestError
 from signalbox.extproc import mutate
@@ -45,6 +47,7 @@ if TYPE_CHECKING:  # a worker without engines does not wait for what they need
 REPORTS_USAGE_WHEN_ASKED = frozenset({Endpoint.CHAT_COMPLETIONS, Endpoint.COMPLETIONS})
 AFFINITY_HEADER = "x-model-affinity"
 POLICY_DIGITS = 12  # of the policy's SHA-256, as shown in metadata, headers and logs
+NO_BODIES: Mapping[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +197,13 @@ class Exchange:
             begun = serving.edge.begin(serving.pipeline, request, extract(request), signals)
             by_headers = conversation is not None
             if serving.engines is not None:
-                begun = begun._replace(case=serving.pipeline.judge_privacy(begun.case))
-            asks = None if serving.engines is None else serving.pipeline.asks(begun.case)
-            if asks is not None and serving.engines is not None:
-                return self._wait(serving, serving.engines, asks, begun, started_ns, by_headers=by_headers)
-            decision, case = serving.edge.settle(serving.pipeline, begun)
-            return _decided(serving, decision, case, started_ns, by_headers=by_headers)
+                case, asks = answer_at_once(
+                    serving.pipeline, serving.engines, serving.pipeline.judge_privacy(begun.case)
+                )
+                begun = begun._replace(case=case)
+                if asks is not None:
+                    return self._wait(serving, serving.engines, asks, begun, started_ns, by_headers=by_headers)
+            return _settled(serving, begun, started_ns, by_headers=by_headers)
         except RequestError as problem:
             refusal = problem
         except Exception as problem:  # noqa: BLE001  anything uncaught would be silence, which Envoy lets through
@@ -213,23 +217,15 @@ class Exchange:
         serving, asks, begun = waiting.serving, waiting.asks, waiting.begun
         signals = begun.case.signals
         try:
-            engines = serving.engines
-            cuts = {} if engines is None else _cuts(engines, asks)
             taken = [ticket.take() for ticket in waiting.tickets]
-            answers = {**signals.answers, **dict(zip(asks.engines, taken, strict=True))}
+            answers = {**signals.answers, **dict(zip(asks.keys, taken, strict=True))}
             bodies = self._write_answers(answers, begun.case)
-            signals = replace(signals, answers=answers, cuts=cuts)
+            signals = replace(signals, answers=answers)
             begun = begun._replace(case=replace(begun.case, signals=signals))
             more = serving.pipeline.asks(begun.case) if asks.held_back else None
-            if more is not None and engines is not None:
-                return self._wait(serving, engines, more, begun, started_ns, by_headers=waiting.by_headers)
-            decision, case = serving.edge.settle(serving.pipeline, begun)
-            judged = decision.judged
-            if engines is not None and judged is not None and judged.threshold is not None:
-                engines.cuts.saw(decision.goal or decision.router, judged.score or 0.0)
-            if decision.completion is not None and judged is not None:
-                return _answered(serving, decision, case, bodies[judged.engine], started_ns)
-            return _decided(serving, decision, case, started_ns, by_headers=waiting.by_headers)
+            if more is not None and serving.engines is not None:
+                return self._wait(serving, serving.engines, more, begun, started_ns, by_headers=waiting.by_headers)
+            return _settled(serving, begun, started_ns, by_headers=waiting.by_headers, bodies=bodies)
         except RequestError as problem:
             refusal = problem
         except Exception as problem:  # noqa: BLE001  as above
@@ -287,12 +283,17 @@ def _ask(engines: Engines, asks: Asks, case: Case) -> tuple[Ticket, ...]:
     )
 
 
-def _cuts(engines: Engines, asks: Asks) -> dict[str, float]:
-    found = {router: engines.cuts.cut(router, share) for router, share in asks.shares}
-    return {router: cut for router, cut in found.items() if cut is not None}
-
-
-def _decided(serving: Serving, decision: Decision, case: Case, started_ns: int, *, by_headers: bool) -> Reply:
+def _settled(
+    serving: Serving, begun: Begun, started_ns: int, *, by_headers: bool, bodies: Mapping[str, bytes] = NO_BODIES
+) -> Reply:
+    """Decide, and return the reply. bodies: of engines' own answers, by engine."""
+    decision, case = serving.edge.settle(serving.pipeline, begun)
+    judged = decision.judged
+    if serving.engines is not None and judged is not None and judged.learns is not None:
+        router = decision.goal or decision.router
+        serving.engines.cuts.saw(router, judged.learns, decision.expected_usd, at=judged.threshold)
+    if decision.completion is not None and judged is not None:
+        return _answered(serving, decision, case, bodies[judged.engine], started_ns)
     message = _reply(serving, decision, case, started_ns, by_headers=by_headers)
     return Reply(message, after=None if serving.shadows is None else serving.shadows.after(decision, case))
 

@@ -228,6 +228,8 @@ def record_of(
         personal=tuple([kind.value for kind in decision.personal]) if decision.personal else (),
         image_asked=decision.image_asked.value,
         image_served=decision.image_served,
+        first_score=judged.first_score,
+        cut=judged.cut,
     )
 
 

@@ -84,6 +84,17 @@ def extract(request: ParsedRequest) -> Features:
     )
 
 
+IMAGE_AT = 0.5
+"""Chance that the words ask for an image from which on they do."""
+
+
+def asking_for_image(features: Features, chance: float) -> Features:
+    """Return the features with somebody's better word on how likely the turn asks for an image."""
+    image_out = features.image_demanded or chance >= IMAGE_AT
+    modality = _modality(features.images > 0, features.audio > 0, features.files > 0, image_out)
+    return features._replace(image_asked=chance, modality=modality)
+
+
 def _scripts(letters: tuple[int, ...]) -> tuple[tuple[str, float], ...]:
     """Return the scripts there are and their shares of the letters, largest first."""
     total = sum(letters)

@@ -9,7 +9,13 @@ from pydantic import Field, StringConstraints, model_validator
 from signalbox.policy.base import HeaderName, Name, Section
 from signalbox.policy.world import HttpUrl, Share
 
-EngineKind = Literal["classifier", "matrix_factorization", "preference", "deliberate", "modality"]
+EngineKind = Literal["builtin", "classifier", "matrix_factorization", "preference", "deliberate", "modality"]
+
+BUILTIN = "builtin"
+"""Name of the engine that needs no entry, and the kind of engines that are the models in the package."""
+
+BUILTIN_LABELS = (("strong", "weak"), ("image_out",))
+"""What a rule may ask the built-in engine: which tier a request needs, or whether it asks for an image."""
 
 MAX_DEADLINE_MS = 10_000
 """Envoy holds the request's body for as long as a decision takes."""
@@ -39,6 +45,7 @@ _OWN_KEYS = {
 
 _SERVED_ALONE, _LOCAL_ALONE = ("pool", "rounds", "mode"), ("margin", "think_tokens")
 """Keys of models that deliberate at a server, and of those in this process."""
+_BUILTIN_KEYS = frozenset({"kind", "bundle"})
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
@@ -157,6 +164,11 @@ class Engine(Section):
     )
 
     @property
+    def is_builtin(self) -> bool:
+        """Whether it answers at once, so that nobody ever waits for it."""
+        return self.kind == BUILTIN
+
+    @property
     def leaves_the_site(self) -> bool:
         """Whether a server outside the trust boundary reads what it is asked about.
 
@@ -169,6 +181,10 @@ class Engine(Section):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Engine:
+        if self.kind == BUILTIN:
+            for key in sorted(self.model_fields_set - _BUILTIN_KEYS):
+                raise ValueError(f"`{key}` says nothing to an engine of kind {BUILTIN}, which answers at once")
+            return self
         for key, kinds in _OWN_KEYS.items():
             if key in self.model_fields_set and self.kind not in kinds:
                 raise ValueError(
@@ -219,6 +235,33 @@ class EngineSays(Section):
     )
 
 
+class Bounds(Section):
+    """How far a running threshold may go."""
+
+    min: Share = Field(default=0, description="Least threshold.")
+    max: Share = Field(default=1, description="Greatest threshold.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Bounds:
+        if self.min > self.max:
+            raise ValueError(f"the least threshold, {self.min:g}, is above the greatest, {self.max:g}")
+        return self
+
+
+class Second(Section):
+    """A heavier engine, asked about the requests that the built-in one is not sure of."""
+
+    name: Name = Field(description="Name of an entry of `engines`.")
+    margin: Share = Field(
+        default=0.1,
+        description="How near the threshold, or the next best task, an answer has to be for a second opinion. One that "
+        "decides nothing always is.",
+    )
+    threshold: Share | None = Field(
+        default=None, description="Chance that the strong tier is needed from which on it is taken. Default: 0.5."
+    )
+
+
 class Judge(Section):
     """What a router makes of an engine's answer: of two tiers one, or of its labels a task."""
 
@@ -231,6 +274,21 @@ class Judge(Section):
     target_share: Share | None = Field(
         default=None, description="Share of requests for the strong tier instead; the threshold follows what comes."
     )
+    usd_per_1000: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="What 1,000 requests may cost on average, in USD, instead; the share follows what they cost.",
+    )
+    threshold_bounds: Bounds | None = Field(
+        default=None, description="How far `target_share` or `usd_per_1000` may move the threshold."
+    )
+    drift: Literal["freeze", "follow"] = Field(
+        default="freeze",
+        description="What a running threshold does when the scores are no longer those it was learned from: stay where "
+        "it is until they are, or follow them.",
+    )
     dial: HeaderName | None = Field(
         default=None,
         description="Header with which a request names its own share instead: 0 for the cheapest, 1 for the best.",
@@ -242,6 +300,9 @@ class Judge(Section):
     otherwise: Name | None = Field(
         default=None, description="Task when there is no answer. Default: the complexity threshold's, or the default."
     )
+    then: Name | Second | None = Field(
+        default=None, description="Engine asked where the built-in one is not sure, by name. Default: none."
+    )
 
     @model_validator(mode="after")
     def _tiers_or_labels(self) -> Judge:
@@ -250,8 +311,12 @@ class Judge(Section):
         tiers = self.strong is not None
         if tiers and self.tasks:
             raise ValueError("`tasks` are for an engine's labels; with `strong` and `weak` there are none")
-        if not tiers and (self.threshold is not None or self.target_share is not None):
-            raise ValueError("`threshold` and `target_share` divide `strong` from `weak`; name both")
+        if not tiers and (self.threshold is not None or self.follows):
+            raise ValueError("`threshold`, `target_share` and `usd_per_1000` divide `strong` from `weak`; name both")
+        if self.target_share is not None and self.usd_per_1000 is not None:
+            raise ValueError("`target_share` and `usd_per_1000` are two aims for one threshold; name one of them")
+        if self.threshold_bounds is not None and not self.follows:
+            raise ValueError("`threshold_bounds` need `target_share` or `usd_per_1000`: a threshold that moves")
         if self.dial is not None and self.target_share is None:
             raise ValueError("`dial` needs `target_share`: the share of requests without that header")
         return self
@@ -259,3 +324,13 @@ class Judge(Section):
     @property
     def has_tiers(self) -> bool:
         return self.strong is not None
+
+    @property
+    def follows(self) -> bool:
+        """Whether its threshold follows what comes."""
+        return self.target_share is not None or self.usd_per_1000 is not None
+
+    @property
+    def second(self) -> Second | None:
+        """The engine for a second opinion."""
+        return Second(name=self.then) if isinstance(self.then, str) else self.then

@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from signalbox.errors import Problem
 from signalbox.policy.base import Section
 from signalbox.policy.document import Document
-from signalbox.policy.engines import Engine
+from signalbox.policy.engines import BUILTIN, BUILTIN_LABELS, Engine, Judge
 from signalbox.policy.references import entries, mapping, sections
-from signalbox.policy.schema import Gateway, Model, Provider, Router
+from signalbox.policy.schema import TWO_TIERED, Gateway, Model, Provider, Router
 from signalbox.policy.wording import Loc, listed, quoted
 
 HIGH_USD_PER_MTOK = 1000.0  # the dearest model sold in 2026 costs 600
@@ -52,7 +52,7 @@ class _Readable:
         self.providers = _valid(document.data, "providers", Provider)
         self.models = _valid(document.data, "models", Model)
         self.routers = _valid(document.data, "routers", Router)
-        self.engines = _valid(document.data, "engines", Engine)
+        self.engines = {BUILTIN: Engine(kind="builtin"), **_valid(document.data, "engines", Engine)}
         gateway = mapping(document.data.get("gateway"))
         self.gateway = _valid({"gateway": {"gateway": gateway}}, "gateway", Gateway).get("gateway")
         self.warn = partial(document.problem, severity="warning")
@@ -211,8 +211,9 @@ def _privacy_problems(readable: _Readable) -> Iterator[Problem]:
             yield readable.warn(loc, found, expected, "add a local model to `fallback`")
 
 
-_LABELLED = ("classifier", "modality")
-_TIERED = ("classifier", "matrix_factorization")
+_LABELLED = ("builtin", "classifier", "modality")
+_TIERED = ("builtin", "classifier", "matrix_factorization")
+_DESCRIBED = ("builtin", "preference", "deliberate")
 
 
 def _engine_problems(readable: _Readable) -> Iterator[Problem]:
@@ -229,14 +230,17 @@ def _engine_problems(readable: _Readable) -> Iterator[Problem]:
         engine = None if judge is None else readable.engines.get(judge.name)
         if judge is None or engine is None:
             continue
-        loc: Loc = ("routers", name, "engine")
+        loc: Loc = ("routers", name, "engine") if router.engine is not None else ("routers", name, "goal")
+        yield from _second_problems(readable, loc, judge, engine)
         if judge.has_tiers and engine.kind not in _TIERED:
             found = f"an engine of kind {engine.kind} chooses among routes and knows no `strong` and `weak`"
             yield readable.document.problem(loc, found, f"an engine of kind {' or '.join(_TIERED)}", "use `tasks`")
         elif not judge.has_tiers and engine.kind == "matrix_factorization":
             found = "an engine of kind matrix_factorization tells two tiers apart, and none are named"
             yield readable.document.problem(loc, found, "`strong` and `weak`", "name a task for each")
-        elif engine.kind in ("preference", "deliberate"):
+        elif engine.is_builtin and not judge.has_tiers and not router.tasks:
+            yield from _success_problems(readable, loc, router, engine)
+        elif engine.kind in _DESCRIBED and not judge.has_tiers:
             for index, task in enumerate(router.tasks):
                 if not task.description:
                     found = f"the engine chooses by descriptions, and task {quoted(task.name)} has none"
@@ -246,9 +250,45 @@ def _engine_problems(readable: _Readable) -> Iterator[Problem]:
                     found = f"the engine consults models by the names of tasks, and {quoted(task.name)} is none"
                     place = ("routers", name, "tasks", index, "name")
                     yield readable.document.problem(place, found, "a model's name", "name tasks after their models")
-    for name in readable.engines:
-        if name not in asked and not _unread_engine_uses(readable.document):
+    if not readable.engines[BUILTIN].is_builtin:
+        found = f"the name {quoted(BUILTIN)} is that of the models in the package"
+        yield readable.document.problem(("engines", BUILTIN), found, "another name", "rename the engine")
+    for name in mapping(readable.document.data.get("engines")):
+        if name not in asked and name in readable.engines and not _unread_engine_uses(readable.document):
             yield readable.warn(("engines", name), "no router asks this engine", "a router with it", "remove it")
+
+
+def _success_problems(readable: _Readable, loc: Loc, router: Router, engine: Engine) -> Iterator[Problem]:
+    """Models to be taken by their chances, without what that needs."""
+    if router.goal not in TWO_TIERED:
+        found = "the built-in engine has neither `strong` and `weak`, nor tasks, nor a goal for the router's models"
+        fix = "name tasks, or `goal` and an engine trained on these models"
+        yield readable.document.problem(loc, found, f"`goal`: {' or '.join(TWO_TIERED)}", fix)
+    elif engine.bundle is None:
+        found = "the models in the package know tiers, and no model by its name"
+        fix = "train heads on labels of these models, or name tasks with `strong` and `weak`"
+        yield readable.document.problem(loc, found, "an engine of kind builtin with a `bundle`", fix)
+    elif router.judge is not None and router.judge.second is not None:
+        found = "`then` has nothing to choose from where models are taken by their chances"
+        yield readable.document.problem((*loc, "then"), found, "tasks", "remove it")
+
+
+def _second_problems(readable: _Readable, loc: Loc, judge: Judge, engine: Engine) -> Iterator[Problem]:
+    """A second opinion that nobody can give, or that nobody waits for."""
+    second = None if judge.second is None else readable.engines.get(judge.second.name)
+    if second is None:
+        return
+    loc = (*loc, "then")
+    if not engine.is_builtin:
+        found = f"`then` is for what the built-in engine is not sure of; this one is of kind {engine.kind}"
+        yield readable.document.problem(loc, found, "an engine of kind builtin before it", "name that one alone")
+    elif second.is_builtin or (judge.has_tiers and second.kind not in _TIERED):
+        found = f"an engine of kind {second.kind} gives no second opinion here"
+        kinds = _TIERED[1:] if judge.has_tiers else ("classifier", "modality", "preference", "deliberate")
+        yield readable.document.problem(loc, found, f"an engine of kind {' or '.join(kinds)}")
+    elif not judge.has_tiers and second.kind == "matrix_factorization":
+        found = "an engine of kind matrix_factorization tells two tiers apart, and none are named"
+        yield readable.document.problem(loc, found, "`strong` and `weak`", "name a task for each")
 
 
 def _goal_problems(readable: _Readable) -> Iterator[Problem]:
@@ -285,6 +325,9 @@ def _shadow_problems(readable: _Readable, name: str, router: Router) -> Iterator
     if engine is not None and engine.kind == "matrix_factorization":
         found = "an engine of kind matrix_factorization tells two tiers apart and chooses no task"
         yield readable.document.problem((*loc, "name"), found, "an engine that chooses among tasks")
+    if engine is not None and engine.is_builtin:
+        found = "the built-in engine is what labels are for: it takes no longer than a decision"
+        yield readable.document.problem((*loc, "name"), found, "an engine of another kind", "ask it in `engine`")
     if not router.tasks:
         yield readable.document.problem(loc, "the router has no tasks to choose from", "`tasks`", "name some")
     if "journal" not in readable.document.data:
@@ -316,6 +359,14 @@ def _condition_problems(readable: _Readable, name: str, router: Router) -> Itera
             found = f"an engine of kind {engine.kind} gives no labels that a rule could ask for"
             loc: Loc = ("routers", name, "rules", index, "when", "engine", "name")
             yield readable.document.problem(loc, found, f"an engine of kind {' or '.join(_LABELLED)}")
+        elif engine is not None and engine.is_builtin and says is not None and not _one_head(says.labels):
+            found = f"the built-in engine has no labels {listed(says.labels)} to choose between"
+            place: Loc = ("routers", name, "rules", index, "when", "engine", "labels")
+            yield readable.document.problem(place, found, ", or ".join(" and ".join(each) for each in BUILTIN_LABELS))
+
+
+def _one_head(labels: Collection[str]) -> bool:
+    return any(set(labels) <= set(known) for known in BUILTIN_LABELS)
 
 
 def _unread_engine_uses(document: Document) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from signalbox.bundles import Kind, open_bundle
 from signalbox.errors import BundleError, Problem
 from signalbox.policy.document import Document
+from signalbox.policy.engines import BUILTIN
 from signalbox.policy.references import mapping, sections
 from signalbox.policy.wording import Loc, quoted
 from signalbox.tokens.catalogue import SHIPPED
 from signalbox.tokens.vocabulary import VocabularyError, check_vocabulary
 
+HEADS = "capability.json"
 _LIMIT_BYTES = 1024 * 1024  # a bundle of all public authorities has 200 KiB
 
 
@@ -44,8 +47,32 @@ def _vocabulary_problems(document: Document) -> Iterator[Problem]:
 
 def _bundle_problems(document: Document) -> Iterator[Problem]:
     for name, engine in sections(document.data, "engines"):
+        if engine.get("kind") == BUILTIN:
+            yield from _heads(document, engine, ("engines", name, "bundle"))
+            continue
         yield from _bundle(document, engine, ("engines", name), str(engine.get("kind")))
         yield from _bundle(document, mapping(engine.get("embedding")), ("engines", name, "embedding"), Kind.ENCODER)
+
+
+def _heads(document: Document, section: Mapping[str, object], loc: Loc) -> Iterator[Problem]:
+    """Heads that `signalbox train` made: are they there, and does their maker recommend them?"""
+    path = section.get("bundle")
+    if not isinstance(path, str) or not path:
+        return
+    expected, fix = "a folder that `signalbox train` wrote", "correct the path, or train again"
+    try:
+        manifest = json.loads((Path(path) / HEADS).read_bytes())
+    except (OSError, ValueError) as problem:
+        severity = "error" if Path(path).exists() else "warning"
+        found = problem.strerror if isinstance(problem, OSError) else "not JSON"
+        yield document.problem(loc, f"{quoted(path)}: {HEADS}: {found}", expected, fix, severity=severity)
+        return
+    if not isinstance(manifest, dict) or manifest.get("kind") != "capability":
+        yield document.problem(loc, f"{quoted(path)}: {HEADS} is no manifest of capability heads", expected, fix)
+    elif manifest.get("recommended") is False:
+        found = f"{quoted(path)} does not recommend itself: on prompts kept aside it was no better than counting words"
+        fix = "use the built-in heads until there are more labels"
+        yield document.problem(loc, found, "heads that beat word count", fix, severity="warning")
 
 
 def _bundle(document: Document, section: Mapping[str, object], loc: Loc, kind: str) -> Iterator[Problem]:

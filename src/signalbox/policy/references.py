@@ -12,6 +12,7 @@ from typing import Any
 
 from signalbox.errors import Problem
 from signalbox.policy.document import Document
+from signalbox.policy.engines import BUILTIN
 from signalbox.policy.wording import Loc, joined, listed, nearest, path_text, quoted
 
 RESERVED = ("auto", "inference-router")
@@ -82,6 +83,7 @@ class _Names:
         self._known = {
             kind: tuple(mapping(data.get(_SECTION_OF[kind]))) for kind in (*_SHARED, "provider", "tokenizer", "engine")
         }
+        self._known["engine"] += () if BUILTIN in self._known["engine"] else (BUILTIN,)
         self._tasks = {router: _task_names(content) for router, content in sections(data, "routers")}
 
     def problem(self, document: Document, use: _Use) -> Problem | None:
@@ -173,6 +175,8 @@ def _judge(router: Mapping[str, Any], loc: Loc, name: str) -> Iterator[_Use]:
     yield from _one(mapping(router.get("shadow_engine")), "name", (*loc, "shadow_engine"), ("engine",))
     judge, loc = mapping(router.get("engine")), (*loc, "engine")
     yield from _one(judge, "name", loc, ("engine",))
+    yield from _one(judge, "then", loc, ("engine",))
+    yield from _one(mapping(judge.get("then")), "name", (*loc, "then"), ("engine",))
     for key in ("strong", "weak", "otherwise"):
         yield from _one(judge, key, loc, ("task",), name)
     tasks = mapping(judge.get("tasks"))

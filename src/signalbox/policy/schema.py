@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from signalbox.policy.base import HeaderName, HeaderValue, Name, ProviderName, Section
 from signalbox.policy.conditions import When
-from signalbox.policy.engines import Engine, Judge, ShadowEngine
+from signalbox.policy.engines import BUILTIN, Engine, Judge, ShadowEngine
 from signalbox.policy.goals import Goals
 from signalbox.policy.world import (
     Affinity,
@@ -35,7 +35,7 @@ from signalbox.policy.world import (
 )
 from signalbox.tokens.templates import TemplateName
 from signalbox.tokens.vocabulary import Format
-from signalbox.types import Endpoint, Modality, Output, PersonalData
+from signalbox.types import Endpoint, InOut, Modality, Output, PersonalData
 
 MAX_BODY_BYTES_LIMIT = 256 * 1024 * 1024
 """Largest value `gateway.max_body_bytes` may have."""
@@ -282,7 +282,12 @@ class Complexity(Section):
     above: Name = Field(description="Task for the others.")
 
 
-_BESIDE_NO_GOALS = ("models", "prefer", "engine", "complexity", "default_task", "balance")
+Goal = Literal["fastest", "lowest_cost", "balanced", "highest_quality"]
+
+TWO_TIERED: tuple[Goal, ...] = ("fastest", "lowest_cost", "highest_quality")
+"""Goals whose built-in engine chooses between two tasks, the weaker first."""
+
+_BESIDE_NO_GOALS = ("goal", "models", "prefer", "engine", "complexity", "default_task", "balance")
 
 
 class Router(Section):
@@ -293,6 +298,10 @@ class Router(Section):
     models: tuple[Name, ...] = Field(default=(), description="Models to choose from when no task was chosen.")
     prefer: Prefer = Field(default="manual", description="How `models` are ranked.")
     rules: tuple[Rule, ...] = Field(default=(), description="Checked in order before anything else.")
+    goal: Goal | None = Field(
+        default=None,
+        description="What it is for; without `engine`, the built-in engine then decides as docs/builtin.md says.",
+    )
     engine: Name | Judge | None = Field(
         default=None, description="Engine asked when no rule decided, by name, and what is made of its answer."
     )
@@ -327,6 +336,12 @@ class Router(Section):
                     raise ValueError(f"`{key}` decides nothing beside `goals`; it belongs in one of their routers")
         elif not self.models and self.default_task is None:
             raise ValueError("a router needs `models` or `default_task`, for requests that nothing else decides")
+        if self.goal in TWO_TIERED and self.engine is None and len(self.tasks) != 2:
+            raise ValueError(
+                f"`goal: {self.goal}` without `engine` needs two tasks, the weaker first; there are {len(self.tasks)}"
+            )
+        if self.goal == "balanced" and self.engine is None and len(self.tasks) < 2:
+            raise ValueError("`goal: balanced` without `engine` needs two described tasks or more")
         return self
 
     @property
@@ -338,7 +353,9 @@ class Router(Section):
     def engines(self) -> tuple[str, ...]:
         """Engines it asks, each once: for its rules, then for itself."""
         ruled = [rule.when.engine.name for rule in self.rules if rule.when.engine is not None]
-        return tuple(dict.fromkeys([*ruled, *([] if self.judge is None else [self.judge.name])]))
+        judge = self.judge
+        own = [] if judge is None else [judge.name, *([] if judge.second is None else [judge.second.name])]
+        return tuple(dict.fromkeys([*ruled, *own]))
 
     @property
     def labeller(self) -> Judge | None:
@@ -347,7 +364,12 @@ class Router(Section):
 
     @cached_property
     def judge(self) -> Judge | None:
-        """Its engine, if it has one, and what is made of the answer."""
+        """Its engine, if it has one, and what is made of the answer. A goal has the built-in one."""
+        if self.engine is None and self.goal is not None:
+            if self.goal not in TWO_TIERED:
+                return Judge(name=BUILTIN)
+            weak, strong = self.tasks
+            return Judge(name=BUILTIN, strong=strong.name, weak=weak.name)
         return Judge(name=self.engine) if isinstance(self.engine, str) else self.engine
 
 
@@ -402,6 +424,13 @@ class Gateway(Section):
         return value
 
 
+_WITH_IMAGE = frozenset({InOut.IMAGE_OUT, InOut.MIXED})
+
+
+def _looks_for_images(when: When | None) -> bool:
+    return when is not None and not _WITH_IMAGE.isdisjoint(when.modality)
+
+
 class Policy(Section):
     """The whole document."""
 
@@ -432,6 +461,30 @@ class Policy(Section):
     state: State = Field(default_factory=State, description="Where pins and budgets are kept.")
     journal: Journal | None = Field(default=None, description="A record of each request. Default: none is kept.")
     telemetry: Telemetry = Field(default_factory=Telemetry, description="Logs and pushed metrics.")
+
+    @cached_property
+    def known_engines(self) -> dict[str, Engine]:
+        """Engines by name: its own, and the built-in one, which needs no entry."""
+        return {BUILTIN: Engine(kind="builtin"), **self.engines}
+
+    @cached_property
+    def tells_images(self) -> bool:
+        """Whether it matters if a request asks for an image: a model makes them, or a rule or goal looks for them."""
+        return (
+            any(Output.IMAGE in model.outputs for model in self.models.values())
+            or any(_looks_for_images(rule.when) for router in self.routers.values() for rule in router.rules)
+            or any(
+                not _WITH_IMAGE.isdisjoint(goals.modality)
+                or (goals.latency_sensitive is not None and _looks_for_images(goals.latency_sensitive.when))
+                for router in self.routers.values()
+                if (goals := router.goals) is not None
+            )
+        )
+
+    @cached_property
+    def needs_engines(self) -> bool:
+        """Whether a request may have to be shown to an engine."""
+        return self.tells_images or any(router.engines or router.shadow_engine for router in self.routers.values())
 
     @cached_property
     def privacy_headers(self) -> tuple[tuple[str, str], ...]:

@@ -28,11 +28,11 @@ class EngineRoom:
         self._cores = cores or len(os.sched_getaffinity(0))
 
     def open(self, policy: Policy, before: Engines | None) -> Engines | None:
-        """Return the engines of a policy, warmed up; None if no router asks one. Takes seconds for large models.
+        """Return the engines of a policy, warmed up; None if nobody asks one. Takes seconds for large models.
 
         before: of the policy before. What cannot be opened is said on stderr, and fails whenever it is asked.
         """
-        if not any(router.engines or router.shadow_engine for router in policy.routers.values()):
+        if not policy.needs_engines:
             return None
         # Here, because most workers have none, and need not hold what engines are made of.
         from signalbox.engines.log import EngineLog

@@ -17,8 +17,7 @@ def ridge(columns: Floats, target: Floats, weights: Floats, strength: float) -> 
     shares = np.asarray(weights / weights.sum(), np.float64)
     gram = np.asarray((columns * shares[:, None]).T @ columns, np.float64)
     penalty = strength * float(np.trace(gram)) / len(gram)
-    direction: Floats = np.linalg.solve(gram + penalty * np.eye(len(gram)), columns.T @ (shares * target))
-    return direction
+    return np.asarray(np.linalg.solve(gram + penalty * np.eye(len(gram)), columns.T @ (shares * target)), np.float64)
 
 
 def logistic(columns: Floats, target: Floats, weights: Floats, *, strength: float = 1e-3, steps: int = 50) -> Floats:

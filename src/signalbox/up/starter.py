@@ -65,7 +65,7 @@ def write_keys(keys: Mapping[KnownProvider, str], directory: Path) -> dict[str, 
 
 
 def provider_policy(key_files: Mapping[str, Path]) -> str:
-    """A policy over the providers that have a key: simple requests to the cheap models, hard ones to the strong."""
+    """A policy over the providers that have a key: what the built-in engine finds simple to the cheap models."""
     known = [provider for provider in KNOWN_PROVIDERS if provider.name in key_files]
     cheap, strong = [p.cheap for p in known], [p.strong for p in known]
     policy: dict[str, Any] = {
@@ -89,6 +89,7 @@ def provider_policy(key_files: Mapping[str, Path]) -> str:
                     {"name": "simple", "description": "Everyday questions", "models": cheap},
                     {"name": "hard", "description": "Questions that need reasoning", "models": strong},
                 ],
+                "engine": {"name": "builtin", "strong": "hard", "weak": "simple"},
                 "complexity": {"threshold": 0.3, "below": "simple", "above": "hard"},
                 "default_task": "simple",
             }

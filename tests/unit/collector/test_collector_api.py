@@ -134,11 +134,22 @@ def test_before_there_is_a_policy_it_says_so(bench):
     assert (status, members["error"]["code"], members["error"]["type"]) == (503, "not_ready", "server_error")
 
 
+def test_thresholds_are_listed_by_router(bench):
+    assert get(bench, "/v1/thresholds") == (200, {"thresholds": []})
+    said = decision(router="coding", cut="following", score=0.7, threshold=0.5)
+    bench.requests(request_entry(metadata=said))
+    bench.later(2.0)
+    assert get(bench, "/v1/thresholds") == (
+        200,
+        {"thresholds": [{"router": "coding", "state": "following", "threshold": 0.5, "strong_share": 1.0}]},
+    )
+
+
 def test_an_unknown_path_is_a_json_404_that_names_the_known_ones(bench):
     status, members = get(bench, "/v1/secrets")
 
     assert (status, members["error"]["code"]) == (404, "not_found")
-    assert "/healthz, /metrics, /readyz, /v1/feedback, /v1/policy" in members["error"]["message"]
+    assert "/healthz, /metrics, /readyz, /v1/feedback, /v1/policy, /v1/thresholds" in members["error"]["message"]
     assert "secrets" not in members["error"]["message"]
 
 

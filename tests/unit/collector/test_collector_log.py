@@ -119,7 +119,9 @@ def test_every_field_of_a_line_is_declared_and_every_declared_field_occurs(bench
         unrouted_entry(404, "signalbox_model_not_found", metadata=refusal()),
         unrouted_entry(503, "direct_response"),
     )
-    usage = request_entry(metadata=decision(engine="judge", engine_outcome="result", engine_us=5200, score=0.7))
+    usage = request_entry(
+        metadata=decision(engine="judge", engine_outcome="result", engine_us=5200, score=0.7, cut="following")
+    )
     packed = usage.common_properties.metadata.typed_filter_metadata["envoy.ai.token_usage"]
     packed.value += b"\x32\x04\x0a\x02\x08\x08\x3a\x04\x0a\x02\x08\x04"  # 8 cached, 4 reasoning
     bench.requests(usage)

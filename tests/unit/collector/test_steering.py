@@ -181,3 +181,30 @@ def test_what_a_provider_will_still_take_is_shown_for_a_minute(world: World) -> 
     assert world.value("signalbox_allowance_remaining", provider="cloud", model="gpt-large", unit="tokens") == 0
     world.later(61.0)
     assert world.value("signalbox_allowance_remaining", provider="cloud", model="gpt-large", unit="tokens") is None
+
+
+def test_a_threshold_that_freezes_is_said_once_shown_and_said_again_when_it_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path, routers={"coding": ROUTER})
+    judged = {"router": "coding", "engine": "builtin", "score": 0.8, "threshold": 0.6}
+    world.request(**judged, cut="following")
+    for _ in range(3):
+        world.request(**judged, cut="frozen")
+    world.later(2.0)
+    assert world.value("signalbox_threshold", router="coding") == 0.6
+    assert world.value("signalbox_threshold_state", router="coding") == 3
+    assert world.value("signalbox_strong_share", router="coding") == pytest.approx(1.0)
+    assert [standing.state for standing in world.collector.thresholds.values()] == ["frozen"]
+    world.later(61.0)
+    assert world.value("signalbox_threshold_state", router="coding") == 1
+    said = world.log.events("threshold")
+    assert [(line["level"], line["state"], line["router"]) for line in said] == [
+        ("warning", "frozen", "coding"),
+        ("info", "following", "coding"),
+    ]
+
+
+def test_no_request_for_the_strong_tier_is_an_infinite_threshold(tmp_path: Path) -> None:
+    world = World(tmp_path, routers={"coding": ROUTER})
+    world.request(router="coding", engine="builtin", score=0.8, cut="following")
+    world.later(2.0)
+    assert world.value("signalbox_threshold", router="coding") == float("inf")

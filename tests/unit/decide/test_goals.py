@@ -13,7 +13,7 @@ from signalbox.decide.pipeline import Pipeline
 from signalbox.errors import RequestError
 from signalbox.policy.load import load_policy
 from signalbox.policy.schema import Policy
-from signalbox.types import Answer, Case, EngineOutcome, InOut, PinOutcome, Privacy, Reason
+from signalbox.types import Answer, Case, EngineOutcome, InOut, PinOutcome, Privacy, Reason, Threshold, ThresholdState
 from signalbox.world import CircuitState, ModelState, Pin
 
 from .cases import LOCAL_ONLY, decide, make_case, make_policy, names
@@ -141,7 +141,9 @@ def test_the_model_in_front_of_a_goals_pool_is_in_front_whoever_led_there() -> N
 
 
 def answered(case: Case, **answers: Answer) -> Case:
-    return replace(case, signals=replace(case.signals, answers=answers, cuts={"best": 0.4}))
+    return replace(
+        case, signals=replace(case.signals, answers=answers, cuts={"best": Threshold(0.4, ThresholdState.FOLLOWING)})
+    )
 
 
 def judged() -> Policy:

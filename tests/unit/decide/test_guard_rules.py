@@ -40,7 +40,7 @@ def pinned(model: str, answer: Answer | None = None, **case: Any) -> Case:
 
 def asked(using: Any, case: Case) -> tuple[str, ...]:
     asks = Pipeline.compile(using).asks(case)
-    return () if asks is None else asks.engines
+    return () if asks is None else asks.keys
 
 
 @pytest.mark.parametrize("mode", ["strict", "budgeted"])
@@ -153,10 +153,10 @@ def test_an_engine_off_the_site_is_asked_when_the_guards_have_seen_nothing() -> 
     pipeline = Pipeline.compile(judged("cloud"))
     first = pipeline.asks(make_case())
     assert first is not None
-    assert (first.engines, first.held_back) == (("guard",), True)
+    assert (first.keys, first.held_back) == (("guard",), True)
     then = pipeline.asks(with_answers(make_case(), guard=CLEAN))
     assert then is not None
-    assert (then.engines, then.held_back) == (("arch",), False)
+    assert (then.keys, then.held_back) == (("arch",), False)
     assert decide(judged("cloud"), with_answers(make_case(), guard=CLEAN, arch=HARD)).route == "hard"
 
 
@@ -179,10 +179,10 @@ def test_engines_of_the_routers_for_goals_wait_for_guards_too() -> None:
     pipeline = Pipeline.compile(type(judged("cloud")).model_validate(document | {"default_router": "leading"}))
     first = pipeline.asks(make_case())
     assert first is not None
-    assert (first.engines, first.held_back) == (("guard",), True)
+    assert (first.keys, first.held_back) == (("guard",), True)
     then = pipeline.asks(with_answers(make_case(), guard=CLEAN))
     assert then is not None
-    assert then.engines == ("arch",)
+    assert then.keys == ("arch",)
 
 
 @pytest.mark.parametrize(("location", "seconds"), [("local", 0.3), ("cloud", 0.4)])

@@ -11,7 +11,7 @@ from signalbox.decide.headers import wanted_headers
 from signalbox.decide.pipeline import Pipeline
 from signalbox.errors import RequestError
 from signalbox.policy.world import Budget
-from signalbox.types import Answer, Case, EngineOutcome, Reason
+from signalbox.types import Answer, Case, EngineOutcome, Reason, Threshold, ThresholdState
 from signalbox.world import CircuitState, ModelState, Pin
 from tests.unit.decide.cases import LOCAL_ONLY, decide, make_case
 from tests.unit.decide.worlds import seeing
@@ -31,7 +31,8 @@ def label(route: str, score: float = 0.9) -> Answer:
 
 
 def answered(case: Case, answer: Answer, **cuts: float) -> Case:
-    return replace(case, signals=replace(case.signals, answers={"judge": answer}, cuts=cuts))
+    running = {router: Threshold(value, ThresholdState.FOLLOWING) for router, value in cuts.items()}
+    return replace(case, signals=replace(case.signals, answers={"judge": answer}, cuts=running))
 
 
 def policy(judge: Any = None, **more: Any) -> Any:
@@ -259,13 +260,13 @@ def test_the_engines_of_rules_are_asked_as_far_as_they_may_decide(
     text: str, when: dict[str, Any], engines: tuple[str, ...]
 ) -> None:
     asks = Pipeline.compile(guarded(**when)).asks(make_case(text=text))
-    assert (asks.engines if asks is not None else ()) == engines
+    assert (asks.keys if asks is not None else ()) == engines
 
 
 def test_one_engine_for_a_rule_and_for_the_router_is_asked_once() -> None:
     asks = Pipeline.compile(guarded("guard")).asks(make_case())
     assert asks is not None
-    assert asks.engines == ("guard",)
+    assert asks.keys == ("guard",)
 
 
 def test_an_explanation_names_the_rule_whose_engine_said_otherwise() -> None:
@@ -311,4 +312,4 @@ def test_a_spent_budget_silences_the_routers_engine_and_not_those_of_its_rules()
     [hold] = compiled.decide(seeing(make_case())).holds
     asks = compiled.asks(seeing(make_case(), spent=(hold.budget,)))
     assert asks is not None
-    assert asks.engines == ("guard",)
+    assert asks.keys == ("guard",)

@@ -205,9 +205,9 @@ def test_an_engine_that_a_reload_leaves_as_it_is_goes_on_with_its_model_and_scor
     before.close()
     assert ask(after).outcome is Outcome.RESULT
     assert after._desks["judge"] is before._desks["judge"]
-    assert after.cuts.cut("r") == 0.75
+    assert after.cuts.of([("r", None)])["r"].value == 0.75
     other = opened(judged_policy(bundle, shared | {"target_share": 0.5}), before=after, cores=1)
-    assert other.cuts.cut("r") == 0.5
+    assert other.cuts.of([("r", None)])["r"].value == 0.5
 
 
 @pytest.mark.parametrize("change", ["section", "bundle"])

@@ -12,7 +12,7 @@ import pytest
 
 from signalbox.decide.pipeline import Pipeline
 from signalbox.engines.base import Answer, Outcome, Question
-from signalbox.engines.cuts import Cuts
+from signalbox.engines.cuts import Aim, Cuts
 from signalbox.engines.desk import Desk, Ticket
 from signalbox.engines.open import Engines
 from signalbox.extproc.exchange import Exchange, Waiting
@@ -61,7 +61,9 @@ def with_engine(
     desk = Desk("judge", Scripted(say), deadline_seconds=seconds, max_concurrent=concurrent, max_queued=queued)
     made = Exchange()
     made.use(
-        Pipeline.compile(JUDGED), POLICY_SHA256, engines=Engines({"judge": desk}, Cuts({"main": 0.5}, {"main": "m"}))
+        Pipeline.compile(JUDGED),
+        POLICY_SHA256,
+        engines=Engines({"judge": desk}, Cuts({"main": Aim(0.5)}, {"main": "m"})),
     )
     return made
 
@@ -333,7 +335,7 @@ def test_a_request_that_names_its_own_share_is_held_against_that() -> None:
     tiers = (("strong", 0.6), ("weak", 0.4))
     desk = Desk("judge", Scripted(after(0.0, Answer(Outcome.RESULT, "strong", tiers))), deadline_seconds=5.0,
                 max_concurrent=1, max_queued=4)  # fmt: skip
-    cuts = Cuts({"main": 0.5}, {"main": "main/judge"})
+    cuts = Cuts({"main": Aim(0.5)}, {"main": "main/judge"})
     for number in range(100):
         cuts.saw("main", number / 100)
     exchange = Exchange()

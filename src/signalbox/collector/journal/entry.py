@@ -91,6 +91,8 @@ class RequestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, ta
     personal: tuple[str, ...] = ()
     image_asked: str = ""
     image_served: bool = False
+    first_score: float | None = None
+    cut: str = ""
 
 
 class FeedbackEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="kind", tag="feedback"):

@@ -24,6 +24,7 @@ from signalbox.types import (
     Privacy,
     Reason,
     Refusal,
+    ThresholdState,
 )
 
 _ENDPOINTS = frozenset(Endpoint)
@@ -31,6 +32,7 @@ _REASONS = frozenset(Reason)
 _REFUSALS = frozenset(Refusal)
 _PRIVACY = frozenset(Privacy)
 _ENGINE_OUTCOMES = frozenset(EngineOutcome)
+_CUTS = frozenset(ThresholdState)
 _PINS = frozenset(PinOutcome)
 _ROLLOUT = frozenset({"in", "out"})
 _STORE_FAULTS = frozenset(StoreFault)
@@ -130,6 +132,8 @@ def request_entry(
         personal=tuple([close(kind, _PERSONAL) for kind in record.personal]),
         image_asked=close(record.image_asked, _IMAGE_ASKED),
         image_served=record.image_served,
+        first_score=record.first_score,
+        cut=close(record.cut, _CUTS),
     )
 
 

@@ -43,17 +43,18 @@ def texts(data: Path, split: str = "train") -> dict[str, list[str]]:
 
     The other splits are for measuring: nothing of them may reach a model.
     """
-    found = {name: _field(data / f"intents/{name}.jsonl.gz", "text", split) for name in INTENTS}
+    found = {name: texts_of(data / f"intents/{name}.jsonl.gz", "text", split) for name in INTENTS}
     dialogues = [
         record["turns"] for record in records(data / "intents/sgd_multiturn.jsonl.gz") if record["split"] == split
     ]
     for name, speaker in (("sgd_user", "u"), ("sgd_assistant", "a")):
         found[name] = list(dict.fromkeys(turn["t"] for turns in dialogues for turn in turns if turn["r"] == speaker))
-    found |= {name: _field(data / f"capability/{name}.jsonl.gz", "prompt", split) for name in CAPABILITY}
-    found["image_prompts"] = _field(data / "modality/image_prompts.jsonl.gz", "text", split)
-    found["presidio_synth"] = _field(data / "privacy/presidio_synth.jsonl.gz", "text", split)
+    found |= {name: texts_of(data / f"capability/{name}.jsonl.gz", "prompt", split) for name in CAPABILITY}
+    found["image_prompts"] = texts_of(data / "modality/image_prompts.jsonl.gz", "text", split)
+    found["presidio_synth"] = texts_of(data / "privacy/presidio_synth.jsonl.gz", "text", split)
     return found
 
 
-def _field(path: Path, field: str, split: str) -> list[str]:
+def texts_of(path: Path, field: str, split: str) -> list[str]:
+    """One field of the records of a split, each text once."""
     return list(dict.fromkeys(record[field] for record in records(path) if record["split"] == split))

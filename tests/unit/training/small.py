@@ -19,6 +19,7 @@ cook dinner recipe write code loop python sum number plus print city tonight
 """
 WORDS = SPOKEN.split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,?!+"
+LABELS = ("eat", "pay", "undescribed")
 DIMS, HEADS, LAYERS, WIDE, PLACES = 24, 4, 2, 48, 128
 
 
@@ -82,12 +83,12 @@ def write_safetensors(path: Path, tensors: dict[str, NDArray[Any]]) -> None:
     path.write_bytes(struct.pack("<Q", len(head)) + head + data)
 
 
-def write_data(folder: Path, valid: str = "how do i book") -> Path:
-    """The files that recipes read the texts of, with texts of our own. valid: what the valid split says."""
+def write_data(folder: Path, seed: int = 3) -> Path:
+    """The files that recipes read the texts of, with texts of our own. seed: of what the valid split says."""
     dice = np.random.default_rng(2)
 
-    def sentences(count: int) -> list[str]:
-        return [" ".join(dice.choice(WORDS, dice.integers(3, 9))) for _ in range(count)]
+    def sentences(count: int, own: np.random.Generator = dice) -> list[str]:
+        return [" ".join(own.choice(WORDS, own.integers(3, 9))) for _ in range(count)]
 
     def write(name: str, records: list[dict[str, Any]]) -> None:
         path = folder / f"{name}.jsonl.gz"
@@ -95,15 +96,23 @@ def write_data(folder: Path, valid: str = "how do i book") -> Path:
         lines = "".join(json.dumps(record) + "\n" for record in records)
         path.write_bytes(gzip.compress(lines.encode(), mtime=0))
 
+    valid = sentences(20, np.random.default_rng(seed))
     for name in INTENTS:
-        rows = [{"text": text, "label": "any", "split": "train"} for text in sentences(60)]
-        write(f"intents/{name}", [*rows, {"text": valid, "label": "any", "split": "valid"}])
+        rows = [
+            {"text": text, "label": LABELS[i % 3], "domain": LABELS[i % 3], "scenario": LABELS[i % 3], "split": split}
+            for split, texts in (("train", sentences(60)), ("valid", valid))
+            for i, text in enumerate(texts)
+        ]
+        write(f"intents/{name}", rows)
+    described = {"eat": "cook dinner", "pay": "money and card"}
+    sets = dict.fromkeys(("clinc150_domains", "clinc150", "banking77", "hwu64_scenarios"), described)
+    (folder / "intents" / "descriptions.json").write_text(json.dumps(sets))
     turns = [{"r": "u", "t": text} if i % 2 else {"r": "a", "t": text} for i, text in enumerate(sentences(60))]
-    dialogues = [{"turns": turns, "split": "train"}, {"turns": [{"r": "u", "t": valid}], "split": "valid"}]
+    dialogues = [{"turns": turns, "split": "train"}, {"turns": [{"r": "u", "t": valid[0]}], "split": "valid"}]
     write("intents/sgd_multiturn", dialogues)
     for name in CAPABILITY:
         rows = [{"prompt": text, "split": "train"} for text in sentences(40)]
-        write(f"capability/{name}", [*rows, {"prompt": valid, "split": "valid"}])
+        write(f"capability/{name}", [*rows, *({"prompt": text, "split": "valid"} for text in valid)])
     for name in ("modality/image_prompts", "privacy/presidio_synth"):
         write(name, [{"text": text, "split": "train"} for text in sentences(40)])
     return folder

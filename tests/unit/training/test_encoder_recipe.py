@@ -11,7 +11,7 @@ import pytest
 from signalbox.brain.artifact import open_artifact
 from signalbox.brain.encoder import Encoder
 from signalbox.errors import SetupError
-from signalbox.training import default_models, wordnet
+from signalbox.training import default_models, encoder_exam, encoder_texts, wordnet
 from signalbox.training.recipes import encoder
 from signalbox.training.teacher import Teacher
 from tests.unit.training.small import vocabulary, write_data, write_teacher
@@ -63,16 +63,19 @@ def test_the_encoder_that_was_made_reads_texts(folder: Path) -> None:
     manifest = open_artifact("encoder", folder / "out").manifest
     assert manifest["teacher"]["sha256"] == Teacher(folder / "teacher").sha256
     assert manifest["texts"]["hwu64"] == 60
+    assert set(manifest["metrics"]["zero_shot"]) == set(encoder_exam.SETS)
 
 
 def test_texts_kept_for_measuring_change_nothing(folder: Path) -> None:
-    write_data(folder / "other", valid="cook dinner recipe")
-    assert built(folder, "a") == built(folder, "b", data="other")
+    write_data(folder / "other", seed=9)
+    one, other = built(folder, "a"), built(folder, "b", data="other")
+    assert one["encoder.table"] == other["encoder.table"]
+    assert one["encoder.json"] != other["encoder.json"]  # it has the figures of the other texts
 
 
 def test_special_tokens_are_those_that_no_text_has() -> None:
     tokens = [token.decode() for token in vocabulary().splitlines()]
-    found = [tokens[i] for i in encoder.special_ids(vocabulary())]
+    found = [tokens[i] for i in encoder_texts.special_ids(vocabulary())]
     assert sorted(found) == ["[CLS]", "[MASK]", "[PAD]", "[SEP]", "[UNK]", "[unused0]"]
 
 

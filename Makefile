@@ -60,6 +60,7 @@ bench-core: $(VENV)/.dev $(VENV)/.vocabularies  ## scanner, kernels, tokens, dec
 	$(BIN)/python -m benchmarks.scanner
 	$(BIN)/python -m benchmarks.features --plot docs/plots
 	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.encoder
 	$(BIN)/python -m benchmarks.token_counts --seconds 0.2 --plot docs/plots
 	$(BIN)/python -m benchmarks.trim
 	$(BIN)/python -m benchmarks.decide

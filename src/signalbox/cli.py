@@ -136,6 +136,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     evaluation.set_defaults(command=_eval)
     score.set_defaults(command=_score)
 
+    tasks = commands.add_parser("tasks-eval", help="described tasks matched zero-shot, beside plain cosine")
+    if words[:1] == ["tasks-eval"]:
+        from signalbox.evaluation.task_commands import add_arguments as add_tasks_arguments
+
+        add_tasks_arguments(tasks)
+    tasks.set_defaults(command=_tasks_eval)
+
     models = commands.add_parser("models", help="router models: export, look at, measure")
     if words[:1] == ["models"]:
         from signalbox.bundles.commands import add_arguments as add_models_arguments
@@ -343,6 +350,12 @@ def _score(options: argparse.Namespace) -> int:
     from signalbox.evaluation.commands import run_score
 
     return run_score(options)
+
+
+def _tasks_eval(options: argparse.Namespace) -> int:
+    from signalbox.evaluation.task_commands import run
+
+    return run(options)
 
 
 def _models(options: argparse.Namespace) -> int:

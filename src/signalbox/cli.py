@@ -143,6 +143,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         add_tasks_arguments(tasks)
     tasks.set_defaults(command=_tasks_eval)
 
+    lint = commands.add_parser("lint", help="described tasks of a policy that cannot be told apart")
+    lint.add_argument("file", type=Path, metavar="POLICY")
+    lint.add_argument("--json", action="store_true", help="machine-readable report")
+    lint.set_defaults(command=_lint)
+
     models = commands.add_parser("models", help="router models: export, look at, measure")
     if words[:1] == ["models"]:
         from signalbox.bundles.commands import add_arguments as add_models_arguments
@@ -356,6 +361,14 @@ def _tasks_eval(options: argparse.Namespace) -> int:
     from signalbox.evaluation.task_commands import run
 
     return run(options)
+
+
+def _lint(options: argparse.Namespace) -> int:
+    from signalbox.evaluation.overlap import lint
+
+    findings = lint(options.file)
+    print(json.dumps(findings.as_json(), indent=2) if options.json else findings.text)
+    return findings.exit_status
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -54,8 +54,10 @@ def fitted(records: Records, folds: Sequence[Fold], said: Said = nobody) -> list
         if len(labels) < MIN_LABELS or labels.min() == labels.max():
             notes.append(f"{name}: {len(labels)} labels of {len(set(labels))} classes are too few to learn from")
         else:
-            weigh = TfidfTransformer(sublinear_tf=True).fit(counts[train])
-            known, asked = weigh.transform(counts[labelled]), weigh.transform(counts[test])
+            # A term that is there once says nothing of any other prompt.
+            terms = np.flatnonzero(counts[train].getnnz(axis=0) > 1)
+            weigh = TfidfTransformer(sublinear_tf=True).fit(counts[train][:, terms])
+            known, asked = (weigh.transform(counts[rows][:, terms]) for rows in (labelled, test))
             ridge = Ridge(alpha=RIDGE, solver="lsqr", tol=1e-4).fit(known, labels)
             ridge_scores[test] = ridge.predict(asked)
             neighbour_scores[test] = _neighbours(known, labels, asked)

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from signalbox.evaluation.records import Scale
 
+BUILTIN = "builtin"
 ROUTERS = "builtin, builtin:DIR, POLICY.yaml:ROUTER or scores:FILE.npy (default builtin)"
 
 
 def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
     """Give `signalbox eval` its words."""
-    parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="FILE", help="records, JSON Lines, plain or gzip"
-    )
-    parser.add_argument("--router", default="builtin", metavar="ROUTER", help=ROUTERS)
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--data", type=Path, nargs="+", metavar="FILE", help="records, JSON Lines, plain or gzip")
+    given.add_argument("--journal", type=Path, metavar="DIR", help="decisions of traffic, judged by their feedback")
+    parser.add_argument("--router", metavar="ROUTER", help=f"{ROUTERS}; of a journal: its router's name")
     parser.add_argument("--strong", metavar="NAME", help="model in `scores`, or several joined by commas")
     parser.add_argument("--weak", metavar="NAME", help="likewise; without, the tiers in p_strong and p_weak")
     parser.add_argument(
@@ -48,7 +49,7 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     """Give `signalbox score` its words."""
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="records with a `prompt` each")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.npy", help="float32, one for each record")
-    parser.add_argument("--router", default="builtin", metavar="ROUTER", help=ROUTERS)
+    parser.add_argument("--router", default=BUILTIN, metavar="ROUTER", help=ROUTERS)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -56,6 +57,8 @@ def run_eval(options: argparse.Namespace) -> int:
     """Evaluate and print. Returns the exit status; raises as `run.evaluate` does."""
     from signalbox.evaluation.run import Options, evaluate
 
+    if options.journal is not None:
+        return _run_journal(options)
     if options.plots is not None:
         from signalbox.evaluation.plots import check_plotting
 
@@ -63,7 +66,7 @@ def run_eval(options: argparse.Namespace) -> int:
     report = evaluate(
         Options(
             data=tuple(options.data),
-            router=options.router,
+            router=options.router or BUILTIN,
             strong=options.strong,
             weak=options.weak,
             strong_models=options.strong_models,
@@ -85,6 +88,21 @@ def run_eval(options: argparse.Namespace) -> int:
         from signalbox.evaluation.plots import draw
 
         draw(report, options.plots)
+    return 0
+
+
+def _run_journal(options: argparse.Namespace) -> int:
+    from signalbox.evaluation.journal import evaluate_journal
+
+    report = evaluate_journal(
+        options.journal,
+        _names(options.strong or ""),
+        _names(options.weak or ""),
+        router=options.router or "",
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    print(json.dumps(report.as_json, indent=2, allow_nan=False) if options.json else report.text)
     return 0
 
 

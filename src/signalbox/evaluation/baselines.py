@@ -18,7 +18,7 @@ WORD_COUNT, COMPOSITE, TFIDF, NEIGHBOURS = "word count", "surface composite", "T
 MIN_LABELS = 10
 """Labelled rows, of two classes, below which nothing is fitted."""
 
-HASHED_TERMS = 2**18
+MOST_TERMS = 50_000
 RIDGE = 1.0
 K = 20
 NEIGHBOURS_AT_ONCE = 512  # rows whose similarities to all others are in memory
@@ -39,13 +39,14 @@ def fitted(records: Records, folds: Sequence[Fold], said: Said = nobody) -> list
     the twenty most similar prompts by the same TF-IDF, weighted by similarity. A fold with too few labels to learn from
     scores all its rows alike, and a note says so. Raises ImportError without scikit-learn.
     """
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
     from sklearn.linear_model import Ridge
 
-    # Hashed, so that no vocabulary is learned from rows that are to be scored; how rare a term is, each fold learns.
-    counts = HashingVectorizer(
-        ngram_range=(1, 2), n_features=HASHED_TERMS, alternate_sign=False, norm=None, dtype=np.float64
-    ).transform(records.prompts)
+    try:
+        counts = CountVectorizer(ngram_range=(1, 2), dtype=np.float64).fit_transform(records.prompts)
+    except ValueError:  # no prompt has a word
+        counts = csr_matrix((len(records), 1))
     ridge_scores, neighbour_scores = np.zeros(len(records)), np.zeros(len(records))
     notes = []
     for number, (name, train, test) in enumerate(folds):
@@ -54,8 +55,7 @@ def fitted(records: Records, folds: Sequence[Fold], said: Said = nobody) -> list
         if len(labels) < MIN_LABELS or labels.min() == labels.max():
             notes.append(f"{name}: {len(labels)} labels of {len(set(labels))} classes are too few to learn from")
         else:
-            # A term that is there once says nothing of any other prompt.
-            terms = np.flatnonzero(counts[train].getnnz(axis=0) > 1)
+            terms = _terms(counts[train])
             weigh = TfidfTransformer(sublinear_tf=True).fit(counts[train][:, terms])
             known, asked = (weigh.transform(counts[rows][:, terms]) for rows in (labelled, test))
             ridge = Ridge(alpha=RIDGE, solver="lsqr", tol=1e-4).fit(known, labels)
@@ -64,6 +64,13 @@ def fitted(records: Records, folds: Sequence[Fold], said: Said = nobody) -> list
         said(number + 1)
     told = tuple(notes)
     return [Verdicts(TFIDF, ridge_scores, notes=told), Verdicts(NEIGHBOURS, neighbour_scores, notes=told)]
+
+
+def _terms(counts: Any) -> NDArray[np.intp]:
+    """Return the columns a fold looks at: terms of at least two of its own rows, the most frequent ones."""
+    terms = np.flatnonzero(counts.getnnz(axis=0) > 1)
+    often = np.asarray(counts.sum(axis=0)).ravel()[terms]
+    return terms[np.sort(np.argsort(-often, kind="stable")[:MOST_TERMS])] if len(terms) else np.zeros(1, dtype=np.intp)
 
 
 def _neighbours(known: Any, labels: Floats, asked: Any) -> Floats:

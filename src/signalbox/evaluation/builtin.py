@@ -4,54 +4,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from signalbox.brain.artifact import open_artifact
+from signalbox.brain.capability import Capability, Judge
+from signalbox.brain.encoder import Encoder
 from signalbox.errors import SetupError
 from signalbox.evaluation.routers import Said, Verdicts, as_request, nobody
 from signalbox.features.extract import extract
-from signalbox.types import Features
 
 BUILTIN = "builtin"
 
 
-class Encoder(Protocol):
-    """A text's vector, (dims,), of unit length; all 0 for a text without tokens."""
+class Vectors(Protocol):
+    """What of the encoder is wanted: a text's vector, (dims,), of unit length; all 0 for a text without tokens."""
 
     def vector(self, text: bytes) -> NDArray[np.float32]: ...
-
-
-class Need(Protocol):
-    """strong: chance that the strong side is needed, 0 to 1. unsure: the prompt is like nothing that was learned."""
-
-    @property
-    def strong(self) -> float: ...
-
-    @property
-    def unsure(self) -> bool: ...
-
-
-class Capability(Protocol):
-    def need(self, vector: NDArray[np.float32], features: Features) -> Need: ...
 
 
 class BuiltinRouter:
     """The encoder and the capability heads of the package, or the heads of a bundle that `signalbox train` wrote."""
 
-    def __init__(self, encoder: Encoder, capability: Capability, name: str = BUILTIN) -> None:
+    def __init__(
+        self, encoder: Vectors, capability: Judge, name: str = BUILTIN, sources: frozenset[str] = frozenset()
+    ) -> None:
+        """sources: of the records that the heads were trained on, as far as they say."""
         self.name = name
+        self.sources = sources
         self._encoder, self._capability = encoder, capability
 
     @classmethod
     def load(cls, folder: Path | None = None) -> BuiltinRouter:
         """Map the models. folder: of the heads; None for those that ship. Raises SetupError or BundleError."""
-        encoder: Any = import_module("signalbox.brain.encoder").Encoder
-        capability: Any = import_module("signalbox.brain.capability").Capability
-        return cls(encoder.load(), capability.load(folder), BUILTIN if folder is None else f"{BUILTIN}:{folder.name}")
+        name = BUILTIN if folder is None else f"{BUILTIN}:{folder.name}"
+        return cls(Encoder.load(), Capability.load(folder), name, _sources(folder))
 
     def verdicts(self, prompts: Sequence[str], said: Said = nobody) -> Verdicts:
         """Score each prompt: the chance that it needs the strong side. Sides are left to whoever has a threshold."""
@@ -79,3 +69,8 @@ class BuiltinRouter:
             microseconds=microseconds,
             reasons={"engine": int((~unsure).sum()), "engine_unsure": int(unsure.sum())},
         )
+
+
+def _sources(folder: Path | None) -> frozenset[str]:
+    told = open_artifact("capability", folder).manifest.get("leave_one_source_out")
+    return frozenset(told.get("sources", ())) if isinstance(told, dict) else frozenset()

@@ -110,7 +110,7 @@ def evaluate(options: Options) -> Report:
     try:
         with bar("router", len(records), quiet=options.quiet) as said:
             router = with_choice(opened.verdicts(records, said), options.threshold, options.target_share)
-        notes = [*_cautions(records), *router.notes]
+        notes = [*_cautions(records), *_learned_from(records, opened.asked), *router.notes]
         baselines = counted(records)
         try:
             with bar("learning baselines", len(folds), quiet=options.quiet) as said:
@@ -208,6 +208,15 @@ def _cautions(records: Records) -> list[str]:
             f"{records.found.contradictory} rows contradict another one on the same prompt: no router gets all right"
         )
     return notes
+
+
+def _learned_from(records: Records, asked: PolicyRouter | BuiltinRouter | None) -> list[str]:
+    known = (
+        [] if not isinstance(asked, BuiltinRouter) else [name for name in records.source_names if name in asked.sources]
+    )
+    if not known:
+        return []
+    return [f"the built-in heads were trained on {', '.join(known)}: on these, their figures are better than on yours"]
 
 
 def _word(classes: set[int]) -> str:

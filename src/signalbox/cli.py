@@ -134,6 +134,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         add_eval_arguments(evaluation)
         add_score_arguments(score)
     evaluation.set_defaults(command=_eval)
+
+    train = commands.add_parser("train", help="capability heads from your own labels or feedback")
+    if words[:1] == ["train"]:
+        from signalbox.training.commands import add_arguments as add_train_arguments
+
+        add_train_arguments(train)
+    train.set_defaults(command=_train)
     score.set_defaults(command=_score)
 
     tasks = commands.add_parser("tasks-eval", help="described tasks matched zero-shot, beside plain cosine")
@@ -349,6 +356,12 @@ def _eval(options: argparse.Namespace) -> int:
     from signalbox.evaluation.commands import run_eval
 
     return run_eval(options)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from signalbox.training.commands import run
+
+    return run(options)
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ is a prior that counts words, and the answer says that it is unsure.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from signalbox.brain.artifact import Artifact, open_artifact, refuse
+from signalbox.brain.artifact import MODELS, Artifact, open_artifact, refuse
 from signalbox.brain.surface import length_prior
 from signalbox.core.score import dots
+from signalbox.errors import Problem, SetupError
 from signalbox.types import Features
 
 Floats = NDArray[np.float32]
@@ -26,6 +28,8 @@ Floats = NDArray[np.float32]
 STRONG, WEAK = "strong", "weak"
 LATIN = "latin"
 """The script of all labelled data: of others the heads know nothing, whatever the vector says."""
+
+VERSION_DIGITS = 12  # of the table's sum, as `Encoder.version`
 
 NEED, WEAK_FAILS, STRONG_SUCCEEDS, MEAN, CENTRES = range(5)
 """Rows of `rows`: three directions, the mean vector, and from CENTRES on the centres of the labelled texts."""
@@ -94,12 +98,19 @@ class Capability:
         self._mean_squared = float(mean @ mean)
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Capability:
-        """Load `capability.json` and its arrays. folder: where they are; None for those that ship.
+    def load(cls, folder: Path | None = None) -> Judge:
+        """Load `capability.json` and its arrays. folder: a bundle of `signalbox train`; None: what ships.
 
         Raises SetupError for files that are missing, damaged or of another encoder.
         """
-        return cls.read(open_artifact("capability", folder))
+        artifact = open_artifact("capability", folder)
+        if folder is not None:
+            _check_encoder(artifact)
+        if artifact.manifest.get("form") != "learned":
+            return cls.read(artifact)
+        from signalbox.brain.learned import Learned  # which is made of this
+
+        return Learned.read(artifact)
 
     @classmethod
     def read(cls, artifact: Artifact, arrays: str = "capability.npz", member: str = "general") -> Capability:
@@ -147,6 +158,22 @@ class Capability:
         if no_token or features.words == 0 or not nearest > self._low:
             return prior, 0.0, products
         return prior, min(1.0, (nearest - self._low) / self._range), products
+
+
+def _check_encoder(artifact: Artifact) -> None:
+    """Refuse heads made for other vectors than those of the encoder that ships: they would read noise."""
+    shipped = json.loads((MODELS / "encoder.json").read_bytes())["files"]["encoder.table"][:VERSION_DIGITS]
+    found = artifact.manifest.get("encoder")
+    if found != shipped:
+        problem = Problem(
+            str(artifact.files["manifest"]),
+            None,
+            "encoder",
+            f"made for vectors of encoder {found!r}",
+            f"{shipped!r}, the encoder of this release",
+            "train again with `signalbox train`, from the same data",
+        )
+        raise SetupError(str(problem))
 
 
 def in_latin(features: Features) -> bool:

@@ -67,3 +67,64 @@ def centres(vectors: Floats, count: int, *, seed: int = 0, rounds: int = 20) -> 
                 middle = members.mean(axis=0)
                 found[number] = middle / max(float(np.linalg.norm(middle)), 1e-12)
     return found
+
+
+class Smoother:
+    """Ridge regressions of any target on the same rows, for any penalty, with leave-one-out predictions at no cost.
+
+    columns: (rows, n), not centred. weights: (rows,), how often each row counts.
+    """
+
+    def __init__(self, columns: Floats, weights: Floats) -> None:
+        self._weights = weights
+        self._mean = weights @ columns / weights.sum()
+        self._centred = columns - self._mean
+        gram = (self._centred * weights[:, None]).T @ self._centred
+        values, vectors = np.linalg.eigh(gram)
+        self._values = np.maximum(values, 0.0)
+        self._vectors = vectors
+        self._turned = self._centred @ vectors
+        self.penalties = PENALTIES * max(float(values.max()), 1e-12)
+
+    def fit(self, target: Floats, penalty: float) -> tuple[Floats, float]:
+        """Return coefficients, (n,), and bias."""
+        middle = float(self._weights @ target / self._weights.sum())
+        turned = self._turned.T @ (self._weights * (target - middle)) / (self._values + penalty)
+        found = np.asarray(self._vectors @ turned, np.float64)
+        return found, middle - float(self._mean @ found)
+
+    def left_out(self, target: Floats, penalty: float) -> Floats:
+        """Return what each row is predicted by the fit to all others, (rows,)."""
+        found, bias = self.fit(target, penalty)
+        fitted = (self._centred + self._mean) @ found + bias
+        leverage = self._weights * (1.0 / self._weights.sum() + (self._turned**2) @ (1.0 / (self._values + penalty)))
+        kept = np.maximum(1.0 - leverage, 1e-3)
+        return np.asarray(target - (target - fitted) / kept, np.float64)
+
+    def best(self, target: Floats) -> float:
+        """Return the penalty with the least error of the rows left out; of equal ones the largest."""
+        errors = [float(self._weights @ (target - self.left_out(target, penalty)) ** 2) for penalty in self.penalties]
+        return float(self.penalties[len(errors) - 1 - int(np.argmin(errors[::-1]))])
+
+
+PENALTIES = np.geomspace(1e-5, 10.0, 19)
+"""In units of the largest eigenvalue."""
+
+
+def spread_rows(rows: Floats, count: int, *, seed: int = 0) -> NDArray[np.intp]:
+    """Return the places of at most `count` rows that lie apart, in rising order: each is drawn by its squared distance
+    to the nearest one drawn before (k-means++)."""
+    if len(rows) <= count:
+        return np.arange(len(rows))
+    dice = np.random.default_rng(seed)
+    chosen = [int(dice.integers(len(rows)))]
+    apart = np.full(len(rows), np.inf)
+    squares = np.einsum("ij,ij->i", rows, rows)
+    while len(chosen) < count:
+        last = rows[chosen[-1]]
+        apart = np.minimum(apart, np.maximum(0.0, squares - 2.0 * rows @ last + last @ last))
+        total = float(apart.sum())
+        if total <= 1e-9:
+            break  # the rest are copies
+        chosen.append(min(int(np.searchsorted(np.cumsum(apart), dice.random() * total)), len(rows) - 1))
+    return np.unique(np.array(chosen, dtype=np.intp))

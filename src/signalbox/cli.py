@@ -51,6 +51,12 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     serve.add_argument(
         "--listen", type=_address, metavar="HOST:PORT", help="overrides gateway.address and gateway.port"
     )
+    serve.add_argument(
+        "--envoy-memory",
+        type=_count,
+        metavar="BYTES",
+        help="limit of Envoy's container; it refuses requests before that is used up (default 2 GiB of heap)",
+    )
     _add_serving(serve)
     serve.set_defaults(command=_serve)
 
@@ -249,6 +255,7 @@ def _serve(options: argparse.Namespace) -> int:
             api_port=options.api[1],
             address=host,
             port=port,
+            envoy_memory_bytes=options.envoy_memory,
         )
     )
 

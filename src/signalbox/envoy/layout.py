@@ -32,6 +32,7 @@ LISTENERS_FILE = "lds.yaml"
 SECRETS_DIRECTORY = "secrets"
 GATEWAY_SECRET_FILE = f"{SECRETS_DIRECTORY}/gateway.tls.yaml"  # the dot keeps it apart from a provider called gateway
 
+HEAP_SHARE = 0.85  # of a container's limit: stacks, code and what the allocator keeps are not in the heap
 
 # Debian's comes first: it is also where Envoy's own images keep theirs. Envoy's `system_root_certs` would
 # find them by itself, but is refused together with a check of the name.
@@ -64,6 +65,13 @@ class Layout:
     max_connections: int = 10_000
     max_heap_bytes: int = 2 * 1024**3
     ca_file: str = field(default_factory=system_ca_file)
+
+    @classmethod
+    def within(cls, run_dir: Path, workers: int, memory_bytes: int | None) -> Layout:
+        """A layout whose Envoy stays within `memory_bytes`, its container's limit; None for the usual limit."""
+        if memory_bytes is None:
+            return cls(run_dir=run_dir, workers=workers)
+        return cls(run_dir=run_dir, workers=workers, max_heap_bytes=int(memory_bytes * HEAP_SHARE))
 
     def path(self, name: str) -> str:
         """A file of the run directory as Envoy is told of it.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from signalbox.control import MAX_LINE_BYTES, Message, encode
+from signalbox.serve.cores import usable_cores
 
 log = logging.getLogger("signalbox.supervisor")
 
@@ -137,4 +138,4 @@ class Child:
 
 def default_workers() -> int:
     """One worker per core this process may use."""
-    return len(os.sched_getaffinity(0))
+    return usable_cores()

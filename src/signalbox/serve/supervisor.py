@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import signal
 import time
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ from signalbox.policy.schema import Policy
 from signalbox.policy.watch import PolicyWatcher
 from signalbox.prices.resolve import resolve, to_message
 from signalbox.serve.children import Child, ChildState
+from signalbox.serve.cores import usable_cores
 from signalbox.types import Price
 
 log = logging.getLogger("signalbox.supervisor")
@@ -57,6 +57,7 @@ class Options:
     api_port: int = 10080
     port: int | None = None  # overrides gateway.port
     address: str | None = None  # overrides gateway.address
+    envoy_memory_bytes: int | None = None  # limit of Envoy's container
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,7 @@ class Supervisor:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._layout = Layout(
-            run_dir=options.run_dir,
-            workers=options.workers,
-        )
+        self._layout = Layout.within(options.run_dir, options.workers, options.envoy_memory_bytes)
         self._admin = AdminClient(self._layout.admin_socket)
         loaded = load_policy(options.policy_file, check_files=True, priced=resolve)
         self._active = self._activate(loaded, resolve(loaded.policy))  # what a worker that starts now is told
@@ -164,7 +162,7 @@ class Supervisor:
     def _worker(self, number: int) -> Child:
         socket, run_dir = str(self._layout.worker_socket(number)), str(self._options.run_dir)
         workers = self._options.workers
-        cores = max(1, -(-len(os.sched_getaffinity(0)) // workers))
+        cores = max(1, -(-usable_cores() // workers))
         machine = ["--cores", str(cores), "--workers", str(workers)]
         return Child(
             f"worker-{number}",

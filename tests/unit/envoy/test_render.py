@@ -35,6 +35,19 @@ def nodes(value: Any) -> Iterator[tuple[str, Any]]:
             yield from nodes(each)
 
 
+def test_envoy_refuses_requests_before_its_containers_memory_is_used_up() -> None:
+    limit = 512 * 1024**2
+    [heap] = [
+        monitor["typed_config"]["max_heap_size_bytes"]
+        for monitor in bootstrap(policy(), Layout.within(Path("/run"), 2, limit))["overload_manager"][
+            "resource_monitors"
+        ]
+        if monitor["name"].endswith("fixed_heap")
+    ]
+    assert 0.7 * limit < heap < 0.9 * limit
+    assert Layout.within(Path("/run"), 2, None) == Layout(run_dir=Path("/run"), workers=2)
+
+
 def document_of(rendered: Rendered, name: str) -> Any:
     return yaml.load(rendered.files[name], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 

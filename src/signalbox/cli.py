@@ -60,6 +60,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_serving(serve)
     serve.set_defaults(command=_serve)
 
+    drain = commands.add_parser("drain", help="let the requests of a gateway end, before it is stopped")
+    drain.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="directory shared with Envoy")
+    drain.add_argument("--seconds", type=_seconds, default=300.0, metavar="N", help="wait no longer (default 300)")
+    drain.add_argument(
+        "--settle", type=_seconds, default=5.0, metavar="N", help="until others have heard that it leaves (default 5)"
+    )
+    drain.set_defaults(command=_drain)
+
     check = commands.add_parser("check", help="report every problem of a policy")
     check.add_argument("file", type=Path, metavar="FILE")
     check.add_argument("--json", action="store_true", help="machine-readable report")
@@ -258,6 +266,14 @@ def _serve(options: argparse.Namespace) -> int:
             envoy_memory_bytes=options.envoy_memory,
         )
     )
+
+
+def _drain(options: argparse.Namespace) -> int:
+    from signalbox.serve.drain import drain
+
+    outcome = drain(options.run_dir.resolve(), options.seconds, options.settle)
+    print(json.dumps(outcome.as_json()))
+    return outcome.exit_status
 
 
 def _check(options: argparse.Namespace) -> int:

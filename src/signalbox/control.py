@@ -27,6 +27,9 @@ from typing import Any
 
 Message = dict[str, Any]
 
+# Files of the run directory with which `signalbox drain` tells the others how far it is.
+DRAINING, DRAINED = "draining", "drained"
+
 MAX_LINE_BYTES = 32 * 1024 * 1024  # a policy is at most a few MiB; JSON escapes can double it
 
 

@@ -1,14 +1,17 @@
-"""The sidecar's HTTP API: metrics, health, readiness, the serving policy, feedback. docs/api.md describes it.
+"""The sidecar's HTTP API: metrics, health, readiness, drains, the serving policy, feedback. docs/api.md describes it.
 
 Without secrets, and feedback is all it takes. It answers from memory, so a scrape never waits for anything.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -17,12 +20,18 @@ from prometheus_client.exposition import choose_encoder
 
 from signalbox.collector.journal.entry import DECISION_ID
 from signalbox.collector.state import Collector, Readiness
+from signalbox.control import DRAINED, DRAINING
 from signalbox.errors import SetupError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_BODY_BYTES = 4096  # of feedback, the only thing anybody sends here
 
+BEGIN_SECONDS = 5.0  # a kubelet runs all hooks of a pod at once, and a process takes a moment to start
+LOOK_SECONDS = 0.1
+
+STOPPING = web.AppKey("stopping", asyncio.Event)
+RUN_DIR = web.AppKey("run_dir", Path)
 COLLECTOR = web.AppKey("collector", Collector)
 
 
@@ -41,25 +50,27 @@ FEEDBACK_MEMBERS = {
 }
 
 
-def make_app(collector: Collector) -> web.Application:
-    """Return the API as an aiohttp application."""
+def make_app(collector: Collector, run_dir: Path) -> web.Application:
+    """Return the API as an aiohttp application. run_dir: where a drain leaves its files."""
     app = web.Application(middlewares=[_errors_as_json], client_max_size=MAX_BODY_BYTES)
-    app[COLLECTOR] = collector
+    app[COLLECTOR], app[RUN_DIR], app[STOPPING] = collector, run_dir, asyncio.Event()
+    app.on_shutdown.append(_stop_waiting)
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
+    app.router.add_get("/drained", _drained)
     app.router.add_get("/v1/policy", _policy)
     app.router.add_get("/v1/thresholds", _thresholds)
     app.router.add_post("/v1/feedback", _feedback)
     return app
 
 
-async def start_api(collector: Collector, host: str, port: int) -> tuple[web.AppRunner, int]:
+async def start_api(collector: Collector, host: str, port: int, run_dir: Path) -> tuple[web.AppRunner, int]:
     """Serve the API. Returns its runner and the port, which differs from `port` if that is 0.
 
     Raises SetupError if the address cannot be used.
     """
-    runner = web.AppRunner(make_app(collector), access_log=None, handle_signals=False)
+    runner = web.AppRunner(make_app(collector, run_dir), access_log=None, handle_signals=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -88,6 +99,23 @@ async def _readyz(request: web.Request) -> web.Response:
     readiness = request.app[COLLECTOR].readiness
     status = HTTPStatus.OK if readiness.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
     return web.json_response(_readiness_members(readiness), status=status)
+
+
+async def _drained(request: web.Request) -> web.Response:
+    """Answer once a drain is over, or when none has begun: what Envoy's container waits for before it ends."""
+    run_dir, stopping = request.app[RUN_DIR], request.app[STOPPING]
+    begin_until = time.monotonic() + BEGIN_SECONDS
+    drained = False
+    while not (drained or stopping.is_set()):
+        drained = (run_dir / DRAINED).exists()
+        if not (run_dir / DRAINING).exists() and time.monotonic() > begin_until:
+            break
+        await asyncio.sleep(0 if drained else LOOK_SECONDS)
+    return web.json_response({"drained": drained})
+
+
+async def _stop_waiting(app: web.Application) -> None:
+    app[STOPPING].set()
 
 
 async def _policy(request: web.Request) -> web.Response:

@@ -62,7 +62,7 @@ async def run_collector(socket_path: str, api_host: str, api_port: int, control_
     async with AsyncExitStack() as ending:  # last in, first ended: no more entries, then the last lines, then the API
         ending.push_async_callback(_hang_up, writer)
         try:
-            api, port = await start_api(collector, api_host, api_port)
+            api, port = await start_api(collector, api_host, api_port, run_dir)
             ending.push_async_callback(api.cleanup)
             log.start()
             ending.callback(log.close)

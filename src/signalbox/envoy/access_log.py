@@ -44,15 +44,17 @@ BEGUN_LOG_OPTIONS = {"access_log_flush_interval": f"{BEGUN_MS / 1000:g}s"}
 
 
 def request_log() -> Resource:
-    """The listener's log, to go with `BEGUN_LOG_OPTIONS`: each request's end, and its first periodic entry."""
+    """The listener's log, to go with `BEGUN_LOG_OPTIONS`: each request's end, and its first periodic entry.
+
+    Probes are no requests.
+    """
     # Envoy would make one every 250 ms; the filter lets the first through, even if its timer is a little late.
     is_first = {
         "comparison": {"op": "LE", "value": {"default_value": 2 * BEGUN_MS - 1, "runtime_key": "signalbox.begun"}}
     }
     begun = {"filters": [_log_type("DownstreamPeriodic"), {"duration_filter": is_first}]}
-    return access_log("request") | {
-        "filter": {"or_filter": {"filters": [_log_type("DownstreamEnd"), {"and_filter": begun}]}}
-    }
+    kinds = {"or_filter": {"filters": [_log_type("DownstreamEnd"), {"and_filter": begun}]}}
+    return access_log("request") | {"filter": {"and_filter": {"filters": [{"not_health_check_filter": {}}, kinds]}}}
 
 
 def _log_type(name: str) -> Resource:

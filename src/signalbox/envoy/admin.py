@@ -21,6 +21,7 @@ SERVICES = {
 }
 WARMING = ("cluster_manager.warming_clusters", "listener_manager.total_listeners_warming")
 FILTER = r"(\.version_text|\.update_rejected|\.warming_clusters|\.total_listeners_warming)$"
+ACTIVE_REQUESTS = f"http.{STAT_PREFIX}.downstream_rq_active"
 TIMEOUT_SECONDS = 1.0
 POLL_SECONDS = 0.01  # Envoy needs about as long to apply a renamed file
 
@@ -56,22 +57,35 @@ class AdminClient:
 
     def state(self) -> State | None:
         """What Envoy has now; None if it cannot be asked."""
-        connection = _UnixConnection(self._socket)
-        try:
-            connection.request("GET", f"/stats?format=json&filter={FILTER.replace('|', '%7C')}")
-            answer = connection.getresponse()
-            if answer.status != http.client.OK:
-                return None
-            stats = {entry["name"]: entry["value"] for entry in json.load(answer)["stats"] if "name" in entry}
-        except (OSError, http.client.HTTPException, ValueError, KeyError):
+        body = self._ask("GET", f"/stats?format=json&filter={FILTER.replace('|', '%7C')}")
+        if body is None:
             return None
-        finally:
-            connection.close()
+        try:
+            stats = {entry["name"]: entry["value"] for entry in json.loads(body)["stats"] if "name" in entry}
+        except (ValueError, KeyError):
+            return None
         return State(
             {service: str(stats.get(f"{prefix}.version_text", "")) for service, prefix in SERVICES.items()},
             {service: int(stats.get(f"{prefix}.update_rejected", 0)) for service, prefix in SERVICES.items()},
             sum(int(stats.get(name, 0)) for name in WARMING),
         )
+
+    def fail_health_checks(self) -> bool:
+        """Let /ready and /live answer 503 from now on, and connections end with their next answer.
+
+        New connections are still taken: others learn only later that this gateway is leaving. False if there is no
+        Envoy to ask.
+        """
+        return self._ask("POST", "/healthcheck/fail") is not None
+
+    def active_requests(self) -> int | None:
+        """Requests of clients that have not ended, streams among them; None if Envoy cannot be asked."""
+        body = self._ask("GET", f"/stats?format=json&filter=^{ACTIVE_REQUESTS}$")
+        try:
+            entries = [] if body is None else json.loads(body)["stats"]
+            return next((int(entry["value"]) for entry in entries if entry.get("name") == ACTIVE_REQUESTS), None)
+        except (ValueError, KeyError):
+            return None
 
     def versions(self) -> Mapping[str, str]:
         """`version_info` in use by discovery service; empty if Envoy cannot be asked."""
@@ -110,6 +124,17 @@ class AdminClient:
         finally:
             if state is not None:
                 self._known = state
+
+    def _ask(self, method: str, target: str) -> bytes | None:
+        connection = _UnixConnection(self._socket)
+        try:
+            connection.request(method, target)
+            answer = connection.getresponse()
+            return answer.read() if answer.status == http.client.OK else None
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -31,6 +31,8 @@ DECISION_SECONDS = (
 )
 MORE_TIME_SECONDS = 3  # how far a worker may extend its own time
 INFLATE_RATIO = 100  # a body that grows more is not a prompt
+READY_PATH, LIVE_PATH = "/ready", "/live"  # of the gateway itself; for kubelets and load balancers
+WORKERS_NEEDED_PERCENT = 1  # any worker at all: the others are being started again
 ROUTE_HEADER = "x-model-router-selected-route"
 AFFINITY_HEADER = "x-model-affinity"
 
@@ -122,6 +124,8 @@ def _http_filters(policy: Policy, keep: Policy | None) -> list[Resource]:
     )
     ext_proc = _ext_proc(policy, keep)
     filters = [
+        _health(READY_PATH, cluster_min_healthy_percentages={WORKERS_CLUSTER: {"value": WORKERS_NEEDED_PERCENT}}),
+        _health(LIVE_PATH),
         # A compressed body would be no JSON to the workers. Requests only.
         extension(
             "envoy.filters.http.decompressor",
@@ -151,6 +155,17 @@ def _http_filters(policy: Policy, keep: Policy | None) -> list[Resource]:
         )
     )
     return filters
+
+
+def _health(path: str, **fields: Resource) -> Resource:
+    """Answers a probe before anything else sees it: 200, or 503 while Envoy drains or what `fields` ask for fails."""
+    return extension(
+        "envoy.filters.http.health_check",
+        "envoy.extensions.filters.http.health_check.v3.HealthCheck",
+        pass_through_mode=False,
+        headers=[{"name": ":path", "string_match": {"exact": path}}],
+        **fields,
+    )
 
 
 def request_attributes(policy: Policy, keep: Policy | None = None) -> list[str]:

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from signalbox.control import Message
+from signalbox.control import DRAINED, DRAINING, Message
 from signalbox.envoy.admin import AdminClient, Applied
 from signalbox.envoy.files import write
 from signalbox.envoy.render import Layout, render
@@ -115,6 +115,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
+        for name in (DRAINING, DRAINED):  # of a container that was started again in the same pod
+            (self._options.run_dir / name).unlink(missing_ok=True)
         write(render(self._active.policy, self._layout), self._options.run_dir)
 
         children = [asyncio.create_task(child.run()) for child in (*self._workers, self._collector)]
@@ -204,7 +206,7 @@ class Supervisor:
                 "error": self._problem or (str(self._watcher.problem) if self._watcher.problem else None),
                 "reloads": dict(self._reloads),
             },
-            "draining": self._draining,
+            "draining": self._draining or (self._options.run_dir / DRAINING).exists(),
         }
 
     def _facts(self, **more: object) -> dict[str, object]:

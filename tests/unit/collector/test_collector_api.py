@@ -1,7 +1,9 @@
 """The HTTP API over a real socket."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -10,15 +12,19 @@ from access_log_entries import decision, request_entry
 from collector_bench import Bench, status_message
 from prometheus_client.parser import text_string_to_metric_families
 
+from signalbox.collector import api
 from signalbox.collector.api import start_api
+from signalbox.control import DRAINED, DRAINING
 from signalbox.errors import SetupError
 
 
-def asked(bench: Bench, question: Callable[[aiohttp.ClientSession], Awaitable[Any]]) -> Any:
+def asked(
+    bench: Bench, question: Callable[[aiohttp.ClientSession], Awaitable[Any]], run_dir: Path = Path("/nowhere")
+) -> Any:
     """Serve the API on a free port and return what `question` found there."""
 
     async def run() -> Any:
-        runner, port = await start_api(bench.collector, "127.0.0.1", 0)
+        runner, port = await start_api(bench.collector, "127.0.0.1", 0, run_dir)
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
                 return await asyncio.wait_for(question(session), timeout=10)
@@ -111,6 +117,42 @@ def test_it_is_not_ready_when_nobody_would_decide(bench, change, problem):
     assert get(bench, "/readyz")[0] == 200
 
 
+def test_it_waits_for_a_drain_to_be_over(bench, tmp_path):
+    async def question(session: aiohttp.ClientSession) -> tuple[bool, Any]:
+        (tmp_path / DRAINING).touch()
+        waiting = asyncio.create_task(session.get("/drained"))
+        await asyncio.sleep(0.3)
+        was_over = waiting.done()
+        (tmp_path / DRAINED).touch()
+        async with await waiting as answer:
+            return was_over, await answer.json()
+
+    assert asked(bench, question, tmp_path) == (False, {"drained": True})
+
+
+def test_it_does_not_wait_for_a_drain_that_never_begins(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(api, "BEGIN_SECONDS", 0.2)
+    assert get(bench, "/drained") == (200, {"drained": False})
+
+
+def test_somebody_who_waits_for_a_drain_does_not_keep_the_process_from_ending(bench, tmp_path):
+    async def run() -> tuple[float, Any]:
+        (tmp_path / DRAINING).touch()
+        runner, port = await start_api(bench.collector, "127.0.0.1", 0, tmp_path)
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            waiting = asyncio.create_task(session.get("/drained"))
+            await asyncio.sleep(0.2)
+            started = time.monotonic()
+            await runner.cleanup()
+            seconds = time.monotonic() - started
+            async with await waiting as answer:
+                return seconds, await answer.json()
+
+    seconds, members = asyncio.run(run())
+    assert seconds < 5
+    assert members == {"drained": False}
+
+
 def test_a_refused_policy_shows_and_the_old_one_stays_ready(bench):
     bench.collector.apply_status(status_message(policy={"error": "policy.yaml:3: models: unknown provider"}))
 
@@ -162,11 +204,11 @@ def test_another_method_is_a_json_405(bench):
     assert (status, allow, members["error"]["code"]) == (405, "GET, HEAD", "method_not_allowed")
 
 
-def test_a_taken_port_is_explained(bench):
+def test_a_taken_port_is_explained(bench, tmp_path):
     async def run() -> str:
-        runner, port = await start_api(bench.collector, "127.0.0.1", 0)
+        runner, port = await start_api(bench.collector, "127.0.0.1", 0, tmp_path)
         with pytest.raises(SetupError) as raised:
-            await start_api(bench.collector, "127.0.0.1", port)
+            await start_api(bench.collector, "127.0.0.1", port, tmp_path)
         await runner.cleanup()
         assert f"127.0.0.1:{port} is taken" in str(raised.value)
         return str(raised.value)

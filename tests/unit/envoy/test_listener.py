@@ -19,11 +19,26 @@ def filters(chosen: Policy) -> dict[str, dict[str, Any]]:
 
 
 def test_the_buffer_follows_ext_proc_so_that_no_cluster_is_chosen_before_the_decision() -> None:
-    assert list(filters(policy())) == ["decompressor", "ext_proc", "buffer", "ai_protocol_manager", "router"]
+    assert list(filters(policy())) == [
+        "health_check",
+        "decompressor",
+        "ext_proc",
+        "buffer",
+        "ai_protocol_manager",
+        "router",
+    ]
 
 
 def test_in_header_mode_the_buffer_comes_first_and_nothing_newer_than_1_39_is_used() -> None:
-    assert list(filters(by_header())) == ["decompressor", "buffer", "ext_proc", "router"]
+    assert list(filters(by_header())) == ["health_check", "decompressor", "buffer", "ext_proc", "router"]
+
+
+def test_probes_are_answered_first_and_ready_asks_for_a_worker() -> None:
+    ready, live = (each["typed_config"] for each in manager(policy())["http_filters"][:2])
+    assert [each["headers"][0]["string_match"]["exact"] for each in (ready, live)] == ["/ready", "/live"]
+    assert list(ready["cluster_min_healthy_percentages"]) == ["signalbox-workers"]
+    assert "cluster_min_healthy_percentages" not in live
+    assert not any(each["pass_through_mode"] for each in (ready, live))
 
 
 def test_one_message_each_way_and_no_header_but_retry_after_in_the_sidecars_reach() -> None:

@@ -102,6 +102,18 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     route.set_defaults(command=_route)
 
+    ask = commands.add_parser("ask", help="send one question to a gateway, and say what was decided about it")
+    ask.add_argument("text", metavar="TEXT")
+    ask.add_argument("--url", default="http://127.0.0.1:10000/v1", metavar="URL", help="the gateway's base URL")
+    ask.add_argument("--model", default="auto", metavar="NAME", help="model, alias or router (default auto)")
+    ask.add_argument("--timeout", type=_seconds, default=60.0, metavar="N", help="seconds for the answer (default 60)")
+    ask.add_argument(
+        "--wait", type=_seconds, default=None, metavar="N", help="ask again for so long if it is not ready"
+    )
+    ask.add_argument("--insecure", action="store_true", help="take any certificate")
+    ask.add_argument("--show-answer", action="store_true", help="print what was answered, too")
+    ask.set_defaults(command=_ask)
+
     label = commands.add_parser("label", help="ask a router's engine about each request of a file, to train on")
     label.add_argument("file", type=Path, metavar="FILE", help="one request body (JSON) a line; docs/engines.md")
     label.add_argument("--policy", type=Path, required=True, metavar="FILE")
@@ -319,6 +331,21 @@ def _route(options: argparse.Namespace) -> int:
         return 1
     print(json.dumps(outcome, indent=2))
     return 0
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from signalbox.up.ask import ask
+
+    answer = ask(
+        options.url,
+        options.model,
+        options.text,
+        seconds=options.timeout,
+        wait_seconds=options.wait or 0.0,
+        verify=not options.insecure,
+    )
+    print(json.dumps(answer.as_json(with_text=options.show_answer)))
+    return 0 if answer.is_routed else 1
 
 
 def _label(options: argparse.Namespace) -> int:

@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--quiet", action="store_true", help="say nothing while it works")
     export.set_defaults(action=_export)
 
+    fetch = commands.add_parser("fetch", help="download a bundle's archive, check its hash, unpack and inspect it")
+    fetch.add_argument("url", metavar="URL", help="tar archive of one bundle; plain, gzip, bzip2 or xz")
+    fetch.add_argument("--sha256", required=True, metavar="DIGITS", help="of the archive")
+    fetch.add_argument("--out", type=Path, required=True, metavar="DIR", help="the bundle's folder; replaced")
+    fetch.add_argument("--quiet", action="store_true", help="say nothing while it works")
+    fetch.set_defaults(action=_fetch)
+
     bench = commands.add_parser("bench", help="measure a bundle here: latency by length, requests a second, memory")
     bench.add_argument("folder", type=Path, metavar="DIR")
     bench.add_argument("--lengths", type=_counts, default=(), metavar="N,M", help="of prompts, in tokens")
@@ -91,6 +98,15 @@ def _export(options: argparse.Namespace) -> int:
     )
     export(request, Progress(None if options.quiet else sys.stderr))
     print(options.out)
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from signalbox.bundles.fetch import fetch
+    from signalbox.bundles.progress import Progress
+
+    fetched = fetch(options.url, options.sha256, options.out, Progress(None if options.quiet else sys.stderr))
+    print(f"{options.out}: {'fetched' if fetched else 'there already'}")
     return 0
 
 

@@ -7,6 +7,8 @@ import signal
 import httpx
 import pytest
 
+from signalbox.cli import main
+
 from .stack import Stack, running_stack, wait_until
 
 pytestmark = pytest.mark.dataplane
@@ -23,6 +25,19 @@ def test_a_gateway_is_live_without_workers_and_ready_only_with_one() -> None:
         stack.sidecar.stop(signal.SIGKILL)
         wait_until(lambda: status(stack, "/ready") == 503, "not ready without workers")
         assert status(stack, "/live") == 200
+
+
+def test_a_sidecar_that_is_started_again_ends_the_drain_of_the_one_before() -> None:
+    with running_stack(workers=1) as stack:
+        wait_until(lambda: status(stack, "/ready") == 200, "ready")
+        assert main(["drain", "--run-dir", str(stack.run_dir), "--seconds", "3", "--settle", "0.5"]) == 0
+        assert status(stack, "/ready") == 503
+        wait_until(lambda: stack.api("/readyz") is None, "the sidecar drains, too")
+        assert stack.chat("alpha-mini").headers["connection"] == "close"
+        stack.sidecar.stop(signal.SIGKILL)
+        stack.start_sidecar()
+        wait_until(lambda: status(stack, "/ready") == 200, "ready again")
+        assert "connection" not in stack.chat("alpha-mini").headers
 
 
 def test_probes_leave_no_trace_in_log_and_metrics(stack: Stack, test_id: str) -> None:

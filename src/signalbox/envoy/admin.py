@@ -78,6 +78,10 @@ class AdminClient:
         """
         return self._ask("POST", "/healthcheck/fail") is not None
 
+    def pass_health_checks(self) -> bool:
+        """Let /ready and /live say how things are again. False if there is no Envoy to ask."""
+        return self._ask("POST", "/healthcheck/ok") is not None
+
     def active_requests(self) -> int | None:
         """Requests of clients that have not ended, streams among them; None if Envoy cannot be asked."""
         body = self._ask("GET", f"/stats?format=json&filter=^{ACTIVE_REQUESTS}$")

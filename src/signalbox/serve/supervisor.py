@@ -115,8 +115,10 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        for name in (DRAINING, DRAINED):  # of a container that was started again in the same pod
+        # A container that is started again finds what its predecessor left: a drain that was meant for that one.
+        for name in (DRAINING, DRAINED):
             (self._options.run_dir / name).unlink(missing_ok=True)
+        await asyncio.to_thread(self._admin.pass_health_checks)
         write(render(self._active.policy, self._layout), self._options.run_dir)
 
         children = [asyncio.create_task(child.run()) for child in (*self._workers, self._collector)]

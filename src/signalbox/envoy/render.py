@@ -43,11 +43,14 @@ class Rendered:
     versions: Mapping[str, str]
 
 
-def render(policy: Policy, layout: Layout, *, keep: Policy | None = None) -> Rendered:
+def render(
+    policy: Policy, layout: Layout, *, keep: Policy | None = None, anew: frozenset[str] = frozenset()
+) -> Rendered:
     """Everything Envoy needs for `policy`.
 
     keep: the policy before it. What its decisions name stays usable, because some are still under way;
         where both know a provider, `policy` says what it is.
+    anew: key files to be named by another spelling of their path, for Envoy to read them again.
     """
     services = {
         "cds": (CLUSTERS_FILE, clusters(policy, layout, keep)),
@@ -55,7 +58,7 @@ def render(policy: Policy, layout: Layout, *, keep: Policy | None = None) -> Ren
         "lds": (LISTENERS_FILE, [listener(policy, layout, keep)]),
     }
     versions = {service: _version(resources) for service, (_, resources) in services.items()}
-    files = {name: as_yaml(secret) for name, secret in _secrets(policy, keep).items()}
+    files = {name: as_yaml(secret) for name, secret in _secrets(policy, keep, anew).items()}
     for service, (name, resources) in services.items():
         files[name] = as_yaml({"version_info": versions[service], "resources": resources})
     files[BOOTSTRAP_FILE] = as_yaml(bootstrap(policy, layout))
@@ -66,12 +69,14 @@ def _version(resources: Sequence[Resource]) -> str:
     return hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()[:VERSION_DIGITS]
 
 
-def _secrets(policy: Policy, keep: Policy | None) -> dict[str, Resource]:
+def _secrets(policy: Policy, keep: Policy | None, anew: frozenset[str]) -> dict[str, Resource]:
     """SDS files. They name the files that hold keys; the keys themselves are read by Envoy alone."""
     providers = {} if keep is None else dict(keep.providers)
     providers |= policy.providers
     secrets = {
-        provider_secret_file(name): _secret(name, generic_secret={"secret": {"filename": provider.key.file}})
+        provider_secret_file(name): _secret(
+            name, generic_secret={"secret": {"filename": _spelled(provider.key.file, anew)}}
+        )
         for name, provider in providers.items()
         if provider.key is not None
     }
@@ -84,6 +89,11 @@ def _secrets(policy: Policy, keep: Policy | None) -> dict[str, Resource]:
             },
         )
     return secrets
+
+
+def _spelled(file: str, anew: frozenset[str]) -> str:
+    folder, _, name = file.rpartition("/")
+    return f"{folder}/./{name}" if file in anew else file
 
 
 def _secret(name: str, **content: Resource) -> Resource:

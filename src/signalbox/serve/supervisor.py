@@ -23,7 +23,7 @@ from pathlib import Path
 from signalbox.control import DRAINED, DRAINING, Message
 from signalbox.envoy.admin import AdminClient, Applied
 from signalbox.envoy.files import write
-from signalbox.envoy.render import Layout, render
+from signalbox.envoy.render import Layout, Rendered, render
 from signalbox.errors import PolicyError, SetupError
 from signalbox.policy.load import LoadedPolicy, load_policy, load_text
 from signalbox.policy.schema import Policy
@@ -31,6 +31,7 @@ from signalbox.policy.watch import PolicyWatcher
 from signalbox.prices.resolve import resolve, to_message
 from signalbox.serve.children import Child, ChildState
 from signalbox.serve.cores import usable_cores
+from signalbox.serve.keys import KeyFiles
 from signalbox.types import Price
 
 log = logging.getLogger("signalbox.supervisor")
@@ -104,6 +105,9 @@ class Supervisor:
         self._reloads = {"applied": 0, "refused": 0}
         self._problem: str | None = None
         self._draining = False
+        self._keys = KeyFiles()
+        self._written: tuple[Policy, ...] = ()  # what Envoy's files were made of
+        self._anew: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
         self._cleanup: asyncio.Task[None] | None = None
 
@@ -119,7 +123,7 @@ class Supervisor:
         for name in (DRAINING, DRAINED):
             (self._options.run_dir / name).unlink(missing_ok=True)
         await asyncio.to_thread(self._admin.pass_health_checks)
-        write(render(self._active.policy, self._layout), self._options.run_dir)
+        self._write(self._active.policy)
 
         children = [asyncio.create_task(child.run()) for child in (*self._workers, self._collector)]
         duties = [asyncio.create_task(self._report_forever())]
@@ -232,6 +236,7 @@ class Supervisor:
             text = self._watcher.poll()
             if text is not None:
                 await self._reload(text)
+            self._name_new_keys()
 
     async def _reload(self, text: bytes) -> None:
         started = time.monotonic()
@@ -254,17 +259,33 @@ class Supervisor:
             log.info("policy in use", extra={"facts": self._facts(seconds=seconds)})
         self._collector.send(self._status())
 
+    def _write(self, policy: Policy, keep: Policy | None = None) -> Rendered:
+        """Write Envoy's files; what is the same already is left alone."""
+        policies = (policy,) if keep is None else (policy, keep)
+        anew = self._keys.look(policies)
+        rendered = render(policy, self._layout, keep=keep, anew=anew)
+        write(rendered, self._options.run_dir)
+        self._written, self._anew = policies, anew
+        return rendered
+
+    def _name_new_keys(self) -> None:
+        """Let Envoy read key files that have come since it was told of them."""
+        if self._keys.look(self._written) != self._anew:
+            try:
+                self._write(*self._written)
+            except OSError as problem:  # the next look tries again
+                log.error("new keys not named to Envoy", extra={"facts": self._facts(problem=str(problem))})
+
     async def _bring_in(self, new: Active) -> None:
         """Envoy first, then the workers: no decision may name what Envoy does not have yet."""
         if self._cleanup is not None:
             self._cleanup.cancel()
         old = self._active
-        together = render(new.policy, self._layout, keep=old.policy)
         patience = ENVOY_SECONDS if await asyncio.to_thread(self._admin.mark) else NO_ENVOY_SECONDS
-        write(together, self._options.run_dir)
+        together = self._write(new.policy, keep=old.policy)
         applied = await asyncio.to_thread(self._admin.wait_applied, together.versions, patience)
         if applied is Applied.REJECTED:
-            write(render(old.policy, self._layout), self._options.run_dir)
+            self._write(old.policy)
             raise PolicyError.single(new.loaded.file, "Envoy refused the configuration made from this policy")
         self._active = new
         await self._tell_workers(new)
@@ -297,7 +318,7 @@ class Supervisor:
     async def _forget_old(self, new: Active) -> None:
         await asyncio.sleep(KEEP_SECONDS)
         try:
-            write(render(new.policy, self._layout), self._options.run_dir)
+            self._write(new.policy)
         except OSError as problem:  # harmless: Envoy knows more than it needs, until the next reload
             log.error("old configuration not removed", extra={"facts": self._facts(problem=str(problem))})
 

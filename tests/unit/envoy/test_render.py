@@ -48,6 +48,17 @@ def test_envoy_refuses_requests_before_its_containers_memory_is_used_up() -> Non
     assert Layout.within(Path("/run"), 2, None) == Layout(run_dir=Path("/run"), workers=2)
 
 
+def test_a_key_that_came_late_is_named_anew_and_only_that_changes() -> None:
+    file = next(provider.key.file for provider in policy().providers.values() if provider.key)
+    before, after = render(policy(), LAYOUT), render(policy(), LAYOUT, anew=frozenset({file}))
+    changed = {name for name in before.files if before.files[name] != after.files[name]}
+    assert len(changed) == 1
+    assert all(name.startswith("secrets/") for name in changed)
+    folder, _, name = file.rpartition("/")
+    assert f"{folder}/./{name}" in after.files[changed.pop()]
+    assert before.versions == after.versions
+
+
 def document_of(rendered: Rendered, name: str) -> Any:
     return yaml.load(rendered.files[name], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 

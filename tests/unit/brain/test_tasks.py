@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from signalbox.brain.artifact import MODELS, write_manifest
 from signalbox.brain.encoder import Encoder
-from signalbox.brain.tasks import Match, TaskMatcher, Turn
+from signalbox.brain.tasks import MOST_TURNS, Match, TaskMatcher, Turn
 from signalbox.errors import SetupError
 
 
@@ -189,7 +189,7 @@ def test_scores_are_probabilities_best_first_whatever_is_said(said: list[bytes])
 @given(st.binary(min_size=1, max_size=40), st.integers(2, 20))
 def test_a_long_conversation_reads_like_its_last_turns(piece: bytes, times: int) -> None:
     old = [Turn("user", piece * 1000)] * times
-    last = [Turn("user", b"how do I cook rice?")] * 8
+    last = [Turn("user", b"how do I cook rice?")] * MOST_TURNS
     assert MATCHER.match(PREPARED, old + last) == MATCHER.match(PREPARED, last)
 
 

@@ -75,6 +75,7 @@ bench-core: $(VENV)/.dev $(VENV)/.vocabularies  ## scanner, kernels, tokens, dec
 	$(BIN)/python -m benchmarks.trim
 	$(BIN)/python -m benchmarks.decide
 	$(BIN)/python -m benchmarks.tasks
+	$(BIN)/python -m benchmarks.brain
 	$(BIN)/python -m benchmarks.surroundings
 	$(BIN)/python -m benchmarks.preference
 	$(BIN)/python -m benchmarks.edge

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from signalbox.world import NOTHING_KNOWN, Hold, Pin, Snapshot
 
@@ -378,9 +378,8 @@ class Completion:
         return sum(each.output_tokens for each in self.spent)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an engine said about one request.
+class Answer(NamedTuple):
+    """What an engine said about one request. A tuple for the reason that `Features` is one.
 
     route: name of a route (task, tier or label); None unless the outcome is a result.
     scores: label -> probability in [0, 1], best first. detail: from the engine's closed set; never content.
@@ -396,8 +395,7 @@ class Answer:
     completion: Completion | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What is kept of an engine's answer.
 
     outcome, detail: the answer's, or why it decided nothing after all. microseconds: until there was an answer.
@@ -521,9 +519,11 @@ class Candidate:
     outputs: frozenset[Output] = frozenset({Output.TEXT})
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Where one request goes, and why. Made by `decide`, read by `extproc.mutate`."""
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Decision(NamedTuple):
+    """Where one request goes, and why. Made by `decide`, read by `extproc.mutate`. A tuple, as `Features`."""
 
     id: str
     router: str  # empty when the client named a model
@@ -531,9 +531,9 @@ class Decision:
     reason: Reason
     chain: tuple[Candidate, ...]  # best first, never empty
     privacy: Privacy
-    removed: Mapping[str, str] = field(default_factory=dict)  # model -> the filter that removed it
+    removed: Mapping[str, str] = _NOTHING  # model -> the filter that removed it
     rule: str = ""  # name of the rule that decided, if one did
-    counts: Mapping[str, TokenCount] = field(default_factory=dict)  # model of the chain -> its prompt's tokens
+    counts: Mapping[str, TokenCount] = _NOTHING  # model of the chain -> its prompt's tokens
     holds: tuple[Hold, ...] = ()  # claims on budgets, to be made before the request is sent
     pin: PinOutcome | None = None  # what affinity did; None when the request belongs to no session
     expected_usd: float | None = None  # of the first candidate; None: its price is unknown

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from signalbox.errors import RequestError
 from signalbox.policy.world import Budget
@@ -56,8 +56,7 @@ class Limit:
         return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Budgets:
+class Budgets(NamedTuple):
     """The limits that apply to a request, and what an unknown price counts as."""
 
     limits: tuple[Limit, ...]

@@ -8,7 +8,7 @@ an estimate, and the kind of answer, which may be a guess at what words mean, co
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from signalbox.decide.counts import Counts
 from signalbox.decide.members import read_name_list, read_own_member
@@ -22,8 +22,7 @@ ESTIMATE_SLACK = 3
 """An estimated prompt is at most about this many times the true one; features.tokens has the measurements."""
 
 
-@dataclass(frozen=True, slots=True)
-class Demands:
+class Demands(NamedTuple):
     """What one request asks of a candidate."""
 
     endpoint: Endpoint

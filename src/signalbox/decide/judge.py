@@ -128,8 +128,8 @@ class CompiledJudge:
             trace["engine"]["then"] = _told(opinion, answer, instead)
         if instead is None and pool is not None:  # what the first said stands
             waited = judged.microseconds + opinion.microseconds
-            return pool, replace(judged, detail=f"then_{opinion.outcome.value}", microseconds=waited)
-        return instead, replace(opinion, first_score=judged.score, learns=judged.learns, cut=judged.cut)
+            return pool, judged._replace(detail=f"then_{opinion.outcome.value}", microseconds=waited)
+        return instead, opinion._replace(first_score=judged.score, learns=judged.learns, cut=judged.cut)
 
     def share_of(self, headers: Mapping[str, str]) -> float | None:
         """Return the share a request names for itself; None if it names none, or none that can be read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from signalbox.decide.balance import balanced_scores
 from signalbox.decide.counts import Counts
@@ -20,8 +20,7 @@ Candidates = tuple[Candidate, ...]
 RECENT_SAMPLES = 1.0  # decayed; below it a measurement is old enough to be taken again
 
 
-@dataclass(frozen=True, slots=True)
-class Measures:
+class Measures(NamedTuple):
     """What one request is expected to cost and to take with each candidate, worked out when it is asked for."""
 
     case: Case

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from queue import SimpleQueue
 
 from signalbox.engines.base import Answer, Engine, Outcome, Question
@@ -62,7 +61,7 @@ class Ticket:
         with self._lock:
             if self._answer is not None:
                 return None
-            self._answer = replace(answer, microseconds=round((time.monotonic() - self.asked) * 1e6))
+            self._answer = answer._replace(microseconds=round((time.monotonic() - self.asked) * 1e6))
             when_done, self._when_done = self._when_done, None
             return when_done
 

@@ -34,16 +34,17 @@ from .envoy_messages import chat, metadata, read, request_headers_set
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 candidates = st.builds(candidate, provider=texts, model=texts, upstream_model=st.text(max_size=40))
-decisions = st.builds(
-    Decision,
-    id=texts,
-    router=texts,
-    route=texts,
-    reason=st.sampled_from(Reason),
-    chain=st.lists(candidates, min_size=1, max_size=8).map(tuple),
-    privacy=st.sampled_from(Privacy),
-    rule=texts,
-)
+decisions = st.fixed_dictionaries(  # `builds` would invent the rest as well
+    {
+        "id": texts,
+        "router": texts,
+        "route": texts,
+        "reason": st.sampled_from(Reason),
+        "chain": st.lists(candidates, min_size=1, max_size=8).map(tuple),
+        "privacy": st.sampled_from(Privacy),
+        "rule": texts,
+    }
+).map(lambda members: Decision(**members))
 edit_lists = st.lists(
     st.builds(Edit, at=st.integers(0, 2**32), length=st.integers(0, 2**32), text=st.none() | texts), max_size=5
 ).map(tuple)
@@ -133,7 +134,7 @@ def test_the_metadata_says_exactly_what_was_decided(
 def test_the_record_has_each_candidates_tokens_and_estimates_are_negative() -> None:
     chain = (candidate("cloud", "large"), candidate("house", "small"), candidate("house", "tiny"))
     counts = {"large": TokenCount(10, estimated=False), "small": TokenCount(11, estimated=True)}
-    made = replace(decision(*chain), counts=counts)
+    made = decision(*chain)._replace(counts=counts)
     answer = mutate.decided(made, case(), (), policy="p", decide_us=1)
     assert decode(metadata(answer)["record"]).tokens == (10, -11, -12)
 

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from signalbox.errors import SetupError
 from signalbox.evaluation.calibrate.threshold import (
     Calibration,
+    Floats,
     Interval,
     calibrate,
     for_budget,
@@ -62,7 +64,7 @@ class Report:
         threshold = found.threshold
         lines = [
             f"{self.aim}, from {found.requests:,} requests that were scored",
-            f"threshold              {_told(threshold, 4)}",
+            f"threshold              {_told(threshold, 4) if threshold.value <= 1 else 'above every score'}",
             f"strong share           {_told(found.strong_share, 3)}",
         ]
         if found.usd_per_1000 is not None:
@@ -127,7 +129,7 @@ def run(options: Options, said: Said = nobody) -> Report:
     notes = list(collected.notes)
     if threshold > 1:
         notes.append("nothing is for the strong tier: a score of 1 would be the only exception")
-    bounds = {"min": _floor(found.threshold.low), "max": _ceiling(found.threshold.high)}
+    bounds = _bounds(collected.traffic.scores, found.strong_share.value)
     return Report(
         router=asked.name,
         aim=_aim(options),
@@ -192,17 +194,13 @@ def _lines(asked: Asked, threshold: Mapping[str, Any]) -> str:
 
 
 def _told(interval: Interval, digits: int) -> str:
-    if interval.value > 1 and digits == 4 and interval.low > 1:
-        return "above every score"
     return f"{interval.value:.{digits}f}  ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
 
 
-def _floor(value: float) -> float:
-    return max(0.0, math.floor(value * 1000) / 1000)
-
-
-def _ceiling(value: float) -> float:
-    return min(1.0, math.ceil(value * 1000) / 1000)
+def _bounds(scores: Floats, share: float) -> dict[str, float]:
+    """Return thresholds at which half as many, and half as many again, of these requests are for the strong tier."""
+    least, greatest = np.quantile(scores, [max(0.0, 1.0 - 1.5 * share), 1.0 - 0.5 * share])
+    return {"min": math.floor(least * 1000) / 1000, "max": min(1.0, math.ceil(greatest * 1000) / 1000)}
 
 
 def _finite(interval: tuple[float, ...]) -> list[float | None]:

@@ -115,7 +115,7 @@ def label_file(
     known = _known(out, router, name)
     engines = open_engines(loaded, only=[name], strict=True)
     assert engines is not None  # the router asks one
-    at_once = loaded.engines[name].max_concurrent or len(os.sched_getaffinity(0))
+    at_once = loaded.known_engines[name].max_concurrent or len(os.sched_getaffinity(0))
     with _read(file) as lines:
         tally = Tally(lines=sum(1 for _ in lines), known=len(known))
     asker = _Asker(compiled, judge, engines, deadline_seconds)
@@ -167,7 +167,7 @@ class _Asker:
             ticket.give(LOCAL_ONLY)
         else:
             question = Question(request, case.features, self._router.routes, deadline)
-            ticket = self._engines.ask(self._judge.engine, question)
+            ticket = self._engines.ask(self._judge.key, question)
         done = threading.Event()
         ticket.when_done(done.set)
         return Asked(number, str(given.id), case, ticket, done)

@@ -190,6 +190,21 @@ def _price_problems(readable: _Readable, priced: Collection[str]) -> Iterator[Pr
             if prefer == "cheapest" and unpriced:
                 found = f"`prefer: cheapest` cannot compare models without a price: {listed(unpriced)}"
                 yield readable.warn(loc, found, "a price for each", "add `price`; zero means free")
+        yield from _budgeted_problems(readable, name, known)
+
+
+def _budgeted_problems(readable: _Readable, name: str, known: Collection[str]) -> Iterator[Problem]:
+    """A threshold that is to keep to a budget, over models nobody knows the cost of."""
+    router = readable.routers[name]
+    judge = router.judge
+    if judge is None or judge.usd_per_1000 is None:
+        return
+    models = [model for task in router.tasks if task.name in (judge.strong, judge.weak) for model in task.models]
+    unpriced = [model for model in dict.fromkeys(models) if model in readable.models and model not in known]
+    if unpriced:
+        found = f"`usd_per_1000` cannot be kept over models without a price: {listed(unpriced)}"
+        loc = ("routers", name, "engine", "usd_per_1000")
+        yield readable.warn(loc, found, "a price for each", "add `price`; zero means free")
 
 
 def _privacy_problems(readable: _Readable) -> Iterator[Problem]:

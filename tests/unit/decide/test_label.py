@@ -13,6 +13,7 @@ from signalbox.cli import main
 from signalbox.decide.label import Tally, label_file
 from signalbox.errors import SetupError
 from signalbox.label import Label, decode
+from tests.unit.engines.brains import HARD, use
 from tests.unit.engines.bundles import classifier_bundle
 from tests.unit.engines.scripted_server import Server, Turn, respond, serving, wait
 
@@ -175,3 +176,15 @@ def test_the_command_says_what_came_of_it(tiers: Path, tmp_path: Path, capsys: p
     assert capsys.readouterr().out == "1 labelled: 1 result; 1 were already\n"
     assert main(["label", str(tmp_path / "nothing"), *words[2:]]) == 1
     assert "nothing" in capsys.readouterr().err
+
+
+def test_the_built_in_engine_labels_as_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch)
+    made = policy(tmp_path, {"kind": "builtin"}, {"name": "judge", "strong": "hard", "weak": "simple"})
+    tally = label_file(lines(tmp_path / "in", body(f"{HARD} it"), body("hi")), made, "r", tmp_path / "out")
+    assert tally.outcomes == {"result": 2}
+    found = [decode(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    assert [(label.engine, label.task, label.score) for label in found] == [
+        ("judge", "hard", 0.5),
+        ("judge", "simple", 0.0),
+    ]

@@ -173,3 +173,16 @@ def test_heads_of_ones_own_are_looked_at(tmp_path: Path, manifest: Any, severity
     problems = [problem for problem in check_file(path, strict=False).problems if problem.path == "engines.mine.bundle"]
     assert [problem.severity for problem in problems] == ([severity] if severity else [])
     assert all(found in problem.found for problem in problems)
+
+
+def test_a_budget_over_models_without_a_price_is_a_warning() -> None:
+    document = with_router({"engine": TIERS | {"usd_per_1000": 4}})
+    models = {
+        name: {key: value for key, value in model.items() if key != "price"} for name, model in VALID["models"].items()
+    }
+    [problem] = [
+        problem
+        for problem in load(document | {"models": models}).warnings
+        if problem.path == "routers.everyday.engine.usd_per_1000"
+    ]
+    assert "without a price" in problem.found

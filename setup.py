@@ -24,6 +24,7 @@ KERNELS = {
     "score": ["sb_vector.c", "sb_head.c", "sb_topk.c"],
     "table": ["sb_pool.c"],
     "embed": ["sb_embed.c", "sb_pool.c", "sb_vector.c", "sb_wordpiece.c", "sb_fold_table.c", "sb_text.c"],
+    "words": ["sb_words.c"],
     "personal": ["sb_personal.c", "sb_personal_fold.c"],
 }
 

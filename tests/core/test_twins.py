@@ -53,6 +53,7 @@ def test_everything_compiled_is_seen_by_these_tests() -> None:
         "surface",
         "topk",
         "win_rate",
+        "word_features",
     }
 
 

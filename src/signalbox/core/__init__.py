@@ -30,6 +30,7 @@ try:
     from signalbox.core.table import EmbeddingTable
     from signalbox.core.wordpiece import WordPiece
     from signalbox.core.wordpiece_file import wordpiece_of, wordpiece_of_list
+    from signalbox.core.words import word_features
 except ImportError as problem:
     raise ImportError(
         f"the compiled core cannot be loaded ({problem}); build it with `pip install .`, or `make build` in a checkout"
@@ -67,6 +68,7 @@ __all__ = [
     "surface",
     "topk",
     "win_rate",
+    "word_features",
     "wordpiece_of",
     "wordpiece_of_list",
     "write_table",

@@ -29,6 +29,7 @@ from signalbox.core.reference_score import (
 )
 from signalbox.core.reference_surface import Lexicon, surface
 from signalbox.core.reference_wordpiece import WordPiece
+from signalbox.core.reference_words import word_features
 from signalbox.core.spans import Passage, Role, Span
 from signalbox.types import Edit
 
@@ -51,6 +52,7 @@ __all__ = [
     "surface",
     "topk",
     "win_rate",
+    "word_features",
 ]
 
 KNOWN_KEYS = (

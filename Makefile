@@ -12,7 +12,7 @@ DATA   ?= ../shared/data
 CORE := setup.py pyproject.toml $(wildcard csrc/*.c csrc/*.h src/signalbox/core/*.pyx src/signalbox/core/*.pxd)
 
 .PHONY: help up test tools image constraints chart-test unit parity models-demo vocabularies lint format build
-.PHONY: sanitize default-models fuzz bench bench-core proto policy-docs clean scenarios
+.PHONY: sanitize default-models quality fuzz bench bench-core proto policy-docs clean scenarios
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,12 @@ bench-core: $(VENV)/.dev $(VENV)/.vocabularies  ## scanner, kernels, tokens, dec
 
 default-models: $(VENV)/.dev $(VENV)/.teacher  ## the models of the package again, bit for bit, from a data folder (DATA=DIR)
 	$(BIN)/python -m signalbox.training.default_models --data $(DATA) $(ARGS)
+
+quality: $(VENV)/.dev  ## the built-in heads on sources they never saw, beside baselines, with plots (DATA=DIR)
+	mkdir -p build
+	$(BIN)/python -m signalbox.training.held_out --data $(DATA)/capability/*.jsonl.gz --out build/held-out.npy
+	$(BIN)/signalbox eval --data $(DATA)/capability/*.jsonl.gz --router scores:build/held-out.npy --plots docs/plots/quality $(ARGS)
+	$(BIN)/signalbox eval --data $(DATA)/capability/*.jsonl.gz --router builtin --padding $(ARGS)
 
 scenarios: $(VENV)/.dev  ## what Signalbox does about slow, dead, full and dear providers, with plots; needs prometheus, redis-server
 	$(BIN)/python -m scenarios --plots docs/plots $(ARGS)

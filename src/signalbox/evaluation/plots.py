@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from signalbox.errors import SetupError
-from signalbox.evaluation.compare import ALWAYS_STRONG, ALWAYS_WEAK, APGR, AUROC, ORACLE, RANDOM, Comparison, Group
+from signalbox.evaluation.compare import (
+    ALWAYS_STRONG,
+    ALWAYS_WEAK,
+    APGR,
+    AUROC,
+    ORACLE,
+    QUALITY,
+    RANDOM,
+    Comparison,
+    Group,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
 
 CURVES, DIFFERENCES, CALIBRATION = "curves.svg", "differences.svg", "calibration.svg"
 COLUMNS = 3
+EVERY = 2  # points of a curve: the others would be on the line between them
 
 ROUTER_COLOUR, OTHERS = "#c1121f", ("#669bbc", "#2a9d8f", "#7f5539", "#8d99ae")
 
@@ -89,9 +100,11 @@ def _rankings(comparison: Comparison) -> list[str]:
 
 
 def _curves(axis: Axes, comparison: Comparison, group: Group) -> None:
-    points = np.linspace(0, 1, len(next(iter(group.curves.values()))))
+    points = np.linspace(0, 1, len(next(iter(group.curves.values()))))[::EVERY]
     colours = iter(OTHERS)
-    for name, curve in group.curves.items():
+    at_share = group.figures[comparison.router][QUALITY].value
+    for name, whole in group.curves.items():
+        curve = whole[::EVERY]
         if name == ORACLE:
             axis.plot(points, curve, color="0.75", linewidth=0.9, label=name)
         elif name == RANDOM:
@@ -100,12 +113,7 @@ def _curves(axis: Axes, comparison: Comparison, group: Group) -> None:
             axis.plot(points, curve, color=ROUTER_COLOUR, linewidth=1.8, zorder=5, label="router")
         else:
             axis.plot(points, curve, color=next(colours, "0.6"), linewidth=1.0, label=name)
-    axis.plot(
-        [group.strong_share],
-        [np.interp(group.strong_share, points, group.curves[comparison.router])],
-        "o",
-        color=ROUTER_COLOUR,
-    )
+    axis.plot([group.strong_share], [at_share], "o", color=ROUTER_COLOUR)
     axis.set_title(f"{group.name} ({group.facts.rows})", fontsize=9)
     axis.set_xlabel("strong share", fontsize=8)
     axis.set_ylabel("mean score", fontsize=8)

@@ -57,6 +57,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         metavar="BYTES",
         help="limit of Envoy's container; it refuses requests before that is used up (default 2 GiB of heap)",
     )
+    serve.add_argument(
+        "--front",
+        action="store_true",
+        help="let Envoy here serve the workers, at the gateway's address, to an Envoy elsewhere",
+    )
     _add_serving(serve)
     serve.set_defaults(command=_serve)
 
@@ -81,6 +86,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     render.add_argument("--policy", type=Path, required=True, metavar="FILE")
     render.add_argument("--out", type=Path, required=True, metavar="DIR")
     render.add_argument("--workers", type=_count, metavar="N", help="worker sockets to name (default: one per core)")
+    render.add_argument(
+        "--sidecars", type=_address, metavar="HOST:PORT", help="for an Envoy elsewhere: where `serve --front` listens"
+    )
     render.set_defaults(command=_render)
 
     route = commands.add_parser("route", help="decide for one request body, without sending it anywhere")
@@ -276,6 +284,7 @@ def _serve(options: argparse.Namespace) -> int:
             address=host,
             port=port,
             envoy_memory_bytes=options.envoy_memory,
+            front=options.front,
         )
     )
 
@@ -304,7 +313,7 @@ def _render(options: argparse.Namespace) -> int:
     from signalbox.serve.children import default_workers
 
     out = options.out.resolve()
-    layout = Layout(run_dir=out, workers=options.workers or default_workers())
+    layout = Layout(run_dir=out, workers=options.workers or default_workers(), sidecars=options.sidecars)
     for name in write(render(load_policy(options.policy).policy, layout), out):
         print(out / name)
     return 0

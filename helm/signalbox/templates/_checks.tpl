@@ -7,6 +7,20 @@
 {{- end -}}
 {{- include "signalbox.checkEnvoy" (list . $policy) -}}
 {{- include "signalbox.checkTls" (list . $policy) -}}
+{{- if eq .Values.mode "attach" -}}
+{{- if .Values.tls.existingSecret -}}
+{{- fail "tls.existingSecret: in mode attach clients reach the Envoy that is there already, and it speaks plain HTTP/2 with the sidecars. Leave it out, and keep others away with networkPolicy" -}}
+{{- end -}}
+{{- if .Values.ingress.enabled -}}
+{{- fail "ingress: enabled in mode attach, where clients reach the Envoy that is there already. Leave it out" -}}
+{{- end -}}
+{{- if and $policy.engines (eq (int .Values.attach.decisionMilliseconds) 300) (ne .Values.attach.to "envoy") -}}
+{{- fail "attach.decisionMilliseconds: 300, and the policy has engines, which may take longer. Set it to 300 and the longest deadline_ms" -}}
+{{- end -}}
+{{- if and .Values.existingConfigMap (ne .Values.attach.to "envoy") -}}
+{{- fail "existingConfigMap: the chart cannot read which headers that policy asks for. Give the policy as a value" -}}
+{{- end -}}
+{{- end -}}
 {{- $unshared := include "signalbox.unshared" . -}}
 {{- if and $unshared (eq .Values.withoutSharedState "refuse") -}}
 {{- fail (printf "replicas: up to %s pods, and the policy has %s without state.redis: each pod would keep its own, so a session changes its model and a budget is spent once in each pod. Set redis.url, or replicaCount: 1 without autoscaling, or accept it with withoutSharedState: warn" (include "signalbox.mostPods" .) $unshared) -}}
@@ -55,7 +69,7 @@
 
 {{- define "signalbox.checkTls" -}}
 {{- $root := index . 0 -}}
-{{- if and (not $root.Values.tls.existingSecret) (not $root.Values.existingConfigMap) (index . 1 | dig "gateway" "tls" "") (not $root.Values.extraVolumeMounts) -}}
+{{- if and (eq $root.Values.mode "gateway") (not $root.Values.tls.existingSecret) (not $root.Values.existingConfigMap) (index . 1 | dig "gateway" "tls" "") (not $root.Values.extraVolumeMounts) -}}
 {{- fail "policy: gateway.tls names files, and nothing mounts them. Set tls.existingSecret, which puts both into the policy as well" -}}
 {{- end -}}
 {{- end -}}

@@ -56,9 +56,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- define "signalbox.scheme" -}}
-{{- if (include "signalbox.policy" . | fromYaml | dig "gateway" "tls" (ternary "tls" "" (ne .Values.tls.existingSecret ""))) -}}HTTPS{{- else -}}HTTP{{- end -}}
+{{- if eq .Values.mode "attach" -}}HTTP{{- else if (include "signalbox.policy" . | fromYaml | dig "gateway" "tls" (ternary "tls" "" (ne .Values.tls.existingSecret ""))) -}}HTTPS{{- else -}}HTTP{{- end -}}
+{{- end -}}
+
+{{- define "signalbox.portName" -}}
+{{- if eq .Values.mode "attach" -}}grpc{{- else -}}{{- include "signalbox.scheme" . | lower -}}{{- end -}}
 {{- end -}}
 
 {{- define "signalbox.servicePort" -}}
+{{- if eq .Values.mode "attach" -}}{{- default 9000 .Values.service.port -}}{{- else -}}
 {{- default (ternary 443 80 (eq (include "signalbox.scheme" .) "HTTPS")) .Values.service.port -}}
+{{- end -}}
 {{- end -}}

@@ -1,5 +1,10 @@
 {{/* Pieces of the pod. */}}
 
+{{/* Sidecars of an Envoy elsewhere carry no streams but access logs, which never end. */}}
+{{- define "signalbox.drainSeconds" -}}
+{{- if eq .Values.mode "attach" -}}{{- add .Values.drain.settleSeconds 5 -}}{{- else -}}{{- .Values.drain.seconds -}}{{- end -}}
+{{- end -}}
+
 {{- define "signalbox.sidecarImage" -}}
 {{- include "signalbox.image" (list .Values.image .Chart.AppVersion) -}}
 {{- end -}}
@@ -74,6 +79,9 @@
     - --api={{ include "signalbox.address" (list .Values.listenAddress .Values.containerPorts.api) }}
     - --listen={{ include "signalbox.address" (list .Values.listenAddress .Values.containerPorts.gateway) }}
     - --envoy-memory=$(ENVOY_MEMORY_BYTES)
+    {{- if eq .Values.mode "attach" }}
+    - --front
+    {{- end }}
     {{- with .Values.sidecar.extraArgs }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -100,7 +108,7 @@
   lifecycle:
     preStop:
       exec:
-        command: [signalbox, drain, --run-dir=/run/signalbox, --seconds={{ .Values.drain.seconds }}, --settle={{ .Values.drain.settleSeconds }}]
+        command: [signalbox, drain, --run-dir=/run/signalbox, --seconds={{ include "signalbox.drainSeconds" . }}, --settle={{ .Values.drain.settleSeconds }}]
   securityContext:
     {{- toYaml .Values.securityContext | nindent 4 }}
   resources:

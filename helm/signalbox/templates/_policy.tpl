@@ -24,6 +24,9 @@ unless something has to be put into it.
 {{- $files := dict "certificate" "/etc/signalbox/tls/tls.crt" "private_key" "/etc/signalbox/tls/tls.key" -}}
 {{- $more = mergeOverwrite $more (dict "gateway" (dict "tls" $files)) -}}
 {{- end -}}
+{{- if and (eq .Values.mode "attach") (ne .Values.attach.to "envoy") -}}
+{{- $more = mergeOverwrite $more (dict "gateway" (dict "mode" "cluster_header")) -}}
+{{- end -}}
 {{- if .Values.redis.url -}}
 {{- $redis := dict "url" .Values.redis.url -}}
 {{- if .Values.redis.existingSecret -}}
@@ -73,7 +76,9 @@ price lists. namespace: of a service in the cluster. inside: in the cluster, or 
 {{- define "signalbox.servers" -}}
 {{- $policy := include "signalbox.policy" . | fromYaml -}}
 {{- $urls := list -}}
+{{- if eq .Values.mode "gateway" -}}
 {{- range (default dict $policy.providers) -}}{{- $urls = append $urls .endpoint -}}{{- end -}}
+{{- end -}}
 {{- range (default dict $policy.engines) -}}{{- with .endpoint -}}{{- $urls = append $urls . -}}{{- end -}}{{- end -}}
 {{- with (dig "prometheus" "endpoint" "" $policy) -}}{{- $urls = append $urls . -}}{{- end -}}
 {{- with (dig "telemetry" "push" "url" "" $policy) -}}{{- $urls = append $urls . -}}{{- end -}}

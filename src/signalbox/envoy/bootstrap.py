@@ -10,7 +10,7 @@ from signalbox.envoy.layout import (
     WORKERS_CLUSTER,
     Layout,
 )
-from signalbox.envoy.resource import Resource, extension, pipe_cluster
+from signalbox.envoy.resource import Resource, extension, pipe_cluster, remote_cluster
 from signalbox.policy.schema import Policy
 
 HEALTH_SERVICE = "envoy.service.ext_proc.v3.ExternalProcessor"
@@ -31,7 +31,7 @@ def bootstrap(policy: Policy, layout: Layout) -> Resource:
         "static_resources": {
             "clusters": [
                 _workers(policy, layout),
-                pipe_cluster(COLLECTOR_CLUSTER, [layout.collector_socket]),
+                _collector(layout),
                 # Where attempts of a wrong decision end: it has no endpoints.
                 {"name": NOWHERE_CLUSTER, "type": "STATIC", "connect_timeout": "1s"},
             ]
@@ -76,10 +76,8 @@ def _workers(policy: Policy, layout: Layout) -> Resource:
     ejection here and the retry in the ext_proc filter each cover for the other two.
     """
     limit = policy.gateway.admission_limit
-    return pipe_cluster(
-        WORKERS_CLUSTER,
-        [layout.worker_socket(number) for number in range(layout.workers)],
-        load_balancing_policy={
+    fields: Resource = {
+        "load_balancing_policy": {
             "policies": [
                 {
                     "typed_extension_config": extension(
@@ -90,7 +88,7 @@ def _workers(policy: Policy, layout: Layout) -> Resource:
                 }
             ]
         },
-        health_checks=[
+        "health_checks": [
             {
                 "timeout": "0.5s",
                 "interval": "0.5s",
@@ -100,7 +98,7 @@ def _workers(policy: Policy, layout: Layout) -> Resource:
                 "grpc_health_check": {"service_name": HEALTH_SERVICE},
             }
         ],
-        outlier_detection={
+        "outlier_detection": {
             "split_external_local_origin_errors": True,
             "consecutive_local_origin_failure": 1,
             "interval": "1s",
@@ -109,9 +107,19 @@ def _workers(policy: Policy, layout: Layout) -> Resource:
         },
         # Decisions waiting or running, all workers together. The limit means that only because a worker
         # ends the RPC with its answer; a held RPC would count open streams instead.
-        circuit_breakers={
+        "circuit_breakers": {
             "thresholds": [
                 {"max_requests": limit, "max_pending_requests": limit, "max_retries": 100, "track_remaining": True}
             ]
         },
-    )
+    }
+    if layout.sidecars is not None:
+        return remote_cluster(WORKERS_CLUSTER, *layout.sidecars, **fields)
+    sockets = [layout.worker_socket(number) for number in range(layout.workers)]
+    return pipe_cluster(WORKERS_CLUSTER, sockets, **fields)
+
+
+def _collector(layout: Layout) -> Resource:
+    if layout.sidecars is not None:
+        return remote_cluster(COLLECTOR_CLUSTER, *layout.sidecars)
+    return pipe_cluster(COLLECTOR_CLUSTER, [layout.collector_socket])

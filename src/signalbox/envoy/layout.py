@@ -58,6 +58,8 @@ class Layout:
     max_connections: clients connected at once; more are closed at once.
     max_heap_bytes: Envoy refuses requests just below it, rather than being killed above it.
     ca_file: authorities that providers' certificates are checked against, if the policy names no others.
+    front: whether this Envoy serves the workers to an Envoy elsewhere, instead of being the gateway.
+    sidecars: host and port of such a front, for the Envoy elsewhere; None: the workers are in this directory.
     """
 
     run_dir: Path
@@ -65,6 +67,8 @@ class Layout:
     max_connections: int = 10_000
     max_heap_bytes: int = 2 * 1024**3
     ca_file: str = field(default_factory=system_ca_file)
+    front: bool = False
+    sidecars: tuple[str, int] | None = None
 
     @classmethod
     def within(cls, run_dir: Path, workers: int, memory_bytes: int | None) -> Layout:

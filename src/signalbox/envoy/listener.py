@@ -46,13 +46,14 @@ def listener(policy: Policy, layout: Layout, keep: Policy | None = None) -> Reso
     return typed(
         "envoy.config.listener.v3.Listener",
         name=LISTENER,
-        address={"socket_address": _socket_address(gateway)},
+        address={"socket_address": socket_address(gateway)},
         per_connection_buffer_limit_bytes=CONNECTION_BUFFER_BYTES,
         filter_chains=[chain],
     )
 
 
-def _socket_address(gateway: Gateway) -> Resource:
+def socket_address(gateway: Gateway) -> Resource:
+    """Where the gateway listens."""
     address: Resource = {"address": gateway.address, "port_value": gateway.port}
     if ip_address(gateway.address) == ip_address("::"):
         address["ipv4_compat"] = True  # everywhere means IPv4 too
@@ -124,8 +125,7 @@ def _http_filters(policy: Policy, keep: Policy | None) -> list[Resource]:
     )
     ext_proc = _ext_proc(policy, keep)
     filters = [
-        _health(READY_PATH, cluster_min_healthy_percentages={WORKERS_CLUSTER: {"value": WORKERS_NEEDED_PERCENT}}),
-        _health(LIVE_PATH),
+        *probe_filters(),
         # A compressed body would be no JSON to the workers. Requests only.
         extension(
             "envoy.filters.http.decompressor",
@@ -155,6 +155,14 @@ def _http_filters(policy: Policy, keep: Policy | None) -> list[Resource]:
         )
     )
     return filters
+
+
+def probe_filters() -> list[Resource]:
+    """The filters that answer /ready and /live."""
+    return [
+        _health(READY_PATH, cluster_min_healthy_percentages={WORKERS_CLUSTER: {"value": WORKERS_NEEDED_PERCENT}}),
+        _health(LIVE_PATH),
+    ]
 
 
 def _health(path: str, **fields: Resource) -> Resource:

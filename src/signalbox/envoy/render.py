@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from signalbox.envoy.bootstrap import bootstrap
 from signalbox.envoy.clusters import clusters
+from signalbox.envoy.front import front_listener, front_routes
 from signalbox.envoy.layout import (
     BOOTSTRAP_FILE,
     CLUSTERS_FILE,
@@ -52,10 +53,10 @@ def render(
         where both know a provider, `policy` says what it is.
     anew: key files to be named by another spelling of their path, for Envoy to read them again.
     """
-    services = {
-        "cds": (CLUSTERS_FILE, clusters(policy, layout, keep)),
-        "rds": (ROUTES_FILE, [route_configuration(policy, keep)]),
-        "lds": (LISTENERS_FILE, [listener(policy, layout, keep)]),
+    services: dict[str, tuple[str, list[Resource]]] = {
+        "cds": (CLUSTERS_FILE, [] if layout.front else clusters(policy, layout, keep)),
+        "rds": (ROUTES_FILE, [front_routes() if layout.front else route_configuration(policy, keep)]),
+        "lds": (LISTENERS_FILE, [front_listener(policy, layout) if layout.front else listener(policy, layout, keep)]),
     }
     versions = {service: _version(resources) for service, (_, resources) in services.items()}
     files = {name: as_yaml(secret) for name, secret in _secrets(policy, keep, anew).items()}

@@ -71,6 +71,22 @@ def pipe_cluster(name: str, sockets: Iterable[object], **fields: Any) -> Resourc
     }
 
 
+def remote_cluster(name: str, host: str, port: int, **fields: Any) -> Resource:
+    """The same at a host: each of its addresses is an endpoint."""
+    address = {"socket_address": {"address": host, "port_value": port}}
+    return {
+        "name": name,
+        "type": "STRICT_DNS",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+        "typed_extension_protocol_options": http_options(explicit_http_config={"http2_protocol_options": {}}),
+        **fields,
+    }
+
+
 def http_options(**fields: Any) -> Resource:
     """`typed_extension_protocol_options` of a cluster that speaks HTTP."""
     message = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

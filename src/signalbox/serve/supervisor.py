@@ -17,7 +17,7 @@ import logging
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from signalbox.control import DRAINED, DRAINING, Message
@@ -59,6 +59,7 @@ class Options:
     port: int | None = None  # overrides gateway.port
     address: str | None = None  # overrides gateway.address
     envoy_memory_bytes: int | None = None  # limit of Envoy's container
+    front: bool = False  # for an Envoy elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class Supervisor:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._layout = Layout.within(options.run_dir, options.workers, options.envoy_memory_bytes)
+        layout = Layout.within(options.run_dir, options.workers, options.envoy_memory_bytes)
+        self._layout = replace(layout, front=options.front)
         self._admin = AdminClient(self._layout.admin_socket)
         loaded = load_policy(options.policy_file, check_files=True, priced=resolve)
         self._active = self._activate(loaded, resolve(loaded.policy))  # what a worker that starts now is told

@@ -6,13 +6,20 @@ volumes, on a file system that can only be read. The sidecar's image is what the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
+import socket
+import ssl
+import tarfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +27,12 @@ import httpx
 import pytest
 import yaml
 
+from signalbox.bundles import open_bundle
 from signalbox.mock.provider import MockProvider
 from signalbox.mock.running import running_mock
+from tests.dataplane.certificates import Authority
 from tests.dataplane.stack import free_port
+from tests.unit.bundles.tiny import write_bundle
 
 from .helm import NAMESPACE, RELEASE, Manifest, manifests, one, policy_of
 from .images import envoy_image, sidecar_image
@@ -65,14 +75,14 @@ class Cluster:
     pods: list[Pod] = field(default_factory=list)
     secrets: dict[tuple[str, str], Files] = field(default_factory=dict)
 
-    def render(self, gateway: int, api: int) -> tuple[Manifest, ...]:
-        settings = (f"containerPorts.gateway={gateway}", f"containerPorts.api={api}", f"service.port={gateway}")
-        return manifests(self.values, settings=settings)
+    def render(self, gateway: int, api: int, settings: tuple[str, ...]) -> tuple[Manifest, ...]:
+        ports = (f"containerPorts.gateway={gateway}", f"containerPorts.api={api}", f"service.port={gateway}")
+        return manifests(self.values, settings=(*ports, *settings))
 
-    def pod(self, name: str) -> RunningPod:
+    def pod(self, name: str, *settings: str) -> RunningPod:
         """Start a pod of the Deployment; all on one machine, so each has ports of its own."""
         gateway, api = free_port(), free_port()
-        rendered = self.render(gateway, api)
+        rendered = self.render(gateway, api, settings)
         objects = {
             (each["kind"], each["metadata"]["name"]): content(each)
             for each in rendered
@@ -309,3 +319,59 @@ def test_a_pod_without_its_secret_is_ready_and_uses_the_key_once_it_is_there(clu
     assert late.chat("large").status_code >= 400
     project(late.pod.volumes["keys"], keys, 0o440)
     wait_until(lambda: late.chat("large").status_code == 200, "the key is used", 20)
+
+
+def test_a_pod_with_a_router_model_and_tls_fetches_the_one_first_and_renews_the_other(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    archive = tmp_path / "served" / "bert.tar.gz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(write_bundle(tmp_path / "bert"), "bert")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    authority = Authority(tmp_path)
+    cluster.secrets["Secret", "gateway-tls"] = certificate(authority)
+    with served(archive.parent) as address:
+        safe = cluster.pod(
+            "d", "tls.existingSecret=gateway-tls",
+            f"bundles.bert.download.url={address}/bert.tar.gz", f"bundles.bert.download.sha256={digest}",
+        )  # fmt: skip
+    assert safe.pod.order()[:3] == ["bundle-bert started", "bundle-bert ended", "sidecar started"]
+    assert open_bundle(safe.pod.volumes["bundle-bert"]).manifest.kind == "classifier"
+
+    trusted = ssl.create_default_context(cafile=str(authority.file))
+
+    def serial() -> str:
+        with (
+            socket.create_connection(("127.0.0.1", safe.gateway), timeout=5) as plain,
+            trusted.wrap_socket(plain, server_hostname="gateway.example") as secured,
+        ):
+            shown = secured.getpeercert()
+            assert shown is not None
+            return str(shown["serialNumber"])
+
+    before = serial()
+    project(safe.pod.volumes["tls"], certificate(authority), 0o440)
+    wait_until(lambda: serial() != before, "the renewed certificate is shown", 20)
+    assert safe.pod.is_ready
+
+
+def certificate(authority: Authority) -> dict[str, bytes]:
+    pair = authority.sign("gateway.example")
+    return {"tls.crt": pair.certificate.read_bytes(), "tls.key": pair.private_key.read_bytes()}
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A web server over a folder."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class QuietFiles(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from signalbox.decide.affinity import Sessions, compile_sessions
@@ -140,7 +140,7 @@ class CompiledRouter:
             if judge is not None and said is not None:
                 pool, judged = said
                 if demands.privacy is Privacy.LOCAL and judge.may_leave_the_site:
-                    judged = replace(judged, completion=None)  # it should not even have been asked
+                    judged = judged._replace(completion=None)  # it should not even have been asked
                 return Choice(pool or self._without_answer(case, trace), REASONS[judged.outcome], judged=judged)
             if self.complexity is not None:
                 return Choice(self.complexity.choose(case, trace), Reason.COMPLEXITY)

@@ -265,7 +265,7 @@ class Exchange:
             except Exception as problem:  # noqa: BLE001  costs the answer, not the request
                 self._faults.report(problem, id)
                 outcome = EngineOutcome.RESULT if answer.route is not None else EngineOutcome.UNSURE
-                answers[engine] = replace(answer, outcome=outcome, completion=None, detail="unwritable")
+                answers[engine] = answer._replace(outcome=outcome, completion=None, detail="unwritable")
         return bodies
 
     def _defect(self, problem: Exception, decision_id: str) -> RequestError:

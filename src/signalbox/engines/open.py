@@ -18,7 +18,9 @@ from signalbox.engines.cuts import Aim, Cuts
 from signalbox.engines.desk import Desk, Ticket
 from signalbox.engines.embedding import Cached, Embedder, Encoder, ServedEncoder
 from signalbox.engines.factorization import FactorizationEngine, Prompt, read_direction
+from signalbox.engines.heads import own_key
 from signalbox.engines.open_heads import open_heads
+from signalbox.engines.packaged import heads_version
 from signalbox.engines.reading import Reader, lengths, plain_prompt
 from signalbox.engines.remote import Remote
 from signalbox.engines.routes import routes_of
@@ -200,8 +202,17 @@ def open_cuts(policy: Policy, before: Engines | None = None) -> Cuts:
     """Return the running thresholds of a policy's routers; those of the same models go on."""
     judges = {name: router.judge for name, router in policy.routers.items() if router.judge is not None}
     aims = {name: Aim.of(judge) for name, judge in judges.items() if judge.follows}
-    keys = {name: f"{name}/{judges[name].name}/{policy.known_engines[judges[name].name].bundle}" for name in aims}
+    keys = {name: _scores_key(policy, name, judges[name]) for name in aims}
     return Cuts(aims, keys, before=None if before is None else before.cuts)
+
+
+def _scores_key(policy: Policy, router: str, judge: Judge) -> str:
+    """Return what a router's scores are kept under: those of another model, or of another question, are others."""
+    section = policy.known_engines[judge.name]
+    key = f"{router}/{judge.name}/{section.bundle}"
+    if not section.is_builtin:
+        return key
+    return f"{key}/{own_key(router, policy.routers[router], policy)}/{heads_version(section.bundle)}"
 
 
 def asked_by(judge: Judge) -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from signalbox.brain.artifact import open_artifact
+from signalbox.brain.artifact import MODELS, open_artifact
 from signalbox.brain.capability import Capability
 from signalbox.brain.encoder import Encoder
 from signalbox.engines import builtin
@@ -20,6 +21,15 @@ def load_models(bundle: str | None = None) -> Models:
     """
     encoder = _encoder()
     return Models(encoder, lambda: _capability(encoder, bundle), lambda: _tasks(encoder), _modality)
+
+
+def heads_version(bundle: str | None) -> str:
+    """Return what changes with the capability heads, or with the encoder they are for; empty where there are none."""
+    folder = MODELS if bundle is None else Path(bundle)
+    try:
+        return hashlib.sha256((folder / "capability.json").read_bytes()).hexdigest()[:12]
+    except OSError:
+        return ""
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from signalbox.decide.explain import route_once
 from signalbox.decide.pipeline import Pipeline
 from signalbox.engines.base import Outcome
 from signalbox.engines.open import open_engines
-from signalbox.engines.packaged import load_models
+from signalbox.engines.packaged import heads_version, load_models
 from signalbox.errors import SignalboxError
 from signalbox.policy.schema import Policy
 from tests.unit.decide.cases import make_case, make_policy
@@ -100,3 +100,11 @@ def test_the_example_of_goals_decides_with_them(text: str, goal: str, route: str
     body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": text}]}).encode()
     found = route_once(EXAMPLE, body, "chat_completions", {}, explain=True)["decision"]
     assert (found["goal"], found["route"]) == (goal, route)
+
+
+def test_scores_of_other_heads_are_others(tmp_path: Path) -> None:
+    (tmp_path / "capability.json").write_text("{}")
+    before = heads_version(str(tmp_path))
+    (tmp_path / "capability.json").write_text('{"trained": "again"}')
+    assert len({before, heads_version(str(tmp_path)), heads_version(None), ""}) == 4
+    assert heads_version(str(tmp_path / "gone")) == ""

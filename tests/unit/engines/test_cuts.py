@@ -65,6 +65,7 @@ def value(threshold: Threshold | None) -> float | None:
 
 
 @given(st.lists(scores, min_size=MIN_SCORES, max_size=300, unique=True), st.floats(0, 1))
+@settings(deadline=None)
 def test_the_share_of_known_scores_at_or_above_the_threshold_is_the_target(seen: list[float], share: float) -> None:
     threshold = seeing(Aim(share), seen).threshold
     assert threshold is not None
@@ -73,7 +74,7 @@ def test_the_share_of_known_scores_at_or_above_the_threshold_is_the_target(seen:
 
 
 @given(st.integers(0, 2**32), st.floats(0.05, 0.95), st.floats(0.5, 4.0), st.floats(0.5, 4.0))
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 def test_on_traffic_that_stays_as_it_is_the_share_of_requests_becomes_the_target(
     seed: int, share: float, alpha: float, beta: float
 ) -> None:
@@ -91,6 +92,7 @@ def test_on_traffic_that_stays_as_it_is_the_share_of_requests_becomes_the_target
 
 
 @given(st.lists(scores, min_size=MIN_SCORES, max_size=200), st.floats(0, 1), scores, scores)
+@settings(deadline=None)
 def test_the_threshold_never_leaves_its_bounds(seen: list[float], share: float, one: float, other: float) -> None:
     least, greatest = sorted((one, other))
     cut = Cut(Aim(share, bounds=(least, greatest)))
@@ -161,7 +163,7 @@ def test_a_threshold_that_is_to_follow_does() -> None:
 
 
 @given(st.integers(0, 2**32), st.floats(0.3, 5.0), st.floats(0.3, 5.0))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_scores_of_one_distribution_are_never_taken_for_drift(seed: int, alpha: float, beta: float) -> None:
     dice = random.Random(seed)
     drift = Drift([dice.betavariate(alpha, beta) for _ in range(REFERENCE)])

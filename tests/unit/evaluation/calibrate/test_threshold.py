@@ -29,7 +29,7 @@ def traffic(scores: Any = ROWS, **more: Any) -> Traffic:
 
 
 @given(st.lists(st.integers(0, 1000), min_size=MIN_REQUESTS, max_size=120, unique=True), st.floats(0, 1))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_the_share_at_or_above_the_threshold_is_the_one_wanted(scores: list[int], share: float) -> None:
     column = np.array(scores) / 1000
     found = calibrate(traffic(column), for_share(share))

@@ -351,7 +351,7 @@ class Pod:
         return "\n".join(parts)
 
 
-def wait_until(holds: Any, what: str, seconds: float = 30.0) -> None:
+def wait_until(holds: Any, what: str, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"gave up after {seconds:.0f} s: {what}"

@@ -212,10 +212,10 @@ def test_an_edited_configmap_is_live_without_a_restart_and_fails_no_request(
         wait_until(lambda: len(load.answered) > 5, "traffic")
         started = time.monotonic()
         first.put_policy(before.replace("default_router: everyday", "default_router: inside"))
-        wait_until(lambda: load.answered[-1] == "small", "the new policy serves", 10)
+        wait_until(lambda: load.answered[-1] == "small", "the new policy serves", 60)
         seconds = time.monotonic() - started
         first.put_policy(before)
-        wait_until(lambda: load.answered[-1] == "large", "the old one serves again", 10)
+        wait_until(lambda: load.answered[-1] == "large", "the old one serves again", 60)
     assert load.failed == []
     said("edited ConfigMap", f"live after {seconds:.2f} s", f"0 of {len(load.answered)} requests failed")
     assert first.pod.container("envoy").restarts == first.pod.container("sidecar").restarts == 0
@@ -224,12 +224,12 @@ def test_an_edited_configmap_is_live_without_a_restart_and_fails_no_request(
 def test_a_mistake_in_the_configmap_changes_nothing_and_is_named(first: RunningPod) -> None:
     before = policy_of(first.rendered)
     first.put_policy(before.replace("models: [large]", "models: [largest]").replace("- large\n", "- largest\n"))
-    wait_until(lambda: first.readyz()["policy"]["error"] is not None, "the mistake is noticed", 10)
+    wait_until(lambda: first.readyz()["policy"]["error"] is not None, "the mistake is noticed", 60)
     assert 'unknown model "largest"' in first.readyz()["policy"]["error"]
     assert first.pod.is_ready
     assert first.chat().headers["x-signalbox-model"] == "large"
     first.put_policy(before)
-    wait_until(lambda: first.readyz()["policy"]["error"] is None, "it is good again", 10)
+    wait_until(lambda: first.readyz()["policy"]["error"] is None, "it is good again", 60)
 
 
 def test_a_renewed_key_is_used_at_once(cluster: Cluster, first: RunningPod) -> None:
@@ -241,10 +241,10 @@ def test_a_renewed_key_is_used_at_once(cluster: Cluster, first: RunningPod) -> N
     assert key_used() == "key-one"
     project(first.pod.volumes["keys"], {"cloud": b"key-two\n"}, 0o440)
     started = time.monotonic()
-    wait_until(lambda: key_used() == "key-two", "the new key is used", 5)
+    wait_until(lambda: key_used() == "key-two", "the new key is used", 60)
     said("renewed key", f"used after {time.monotonic() - started:.2f} s")
     project(first.pod.volumes["keys"], {"cloud": b"key-one\n"}, 0o440)
-    wait_until(lambda: key_used() == "key-one", "the old key is used again", 5)
+    wait_until(lambda: key_used() == "key-one", "the old key is used again", 60)
 
 
 def test_a_killed_worker_fails_no_pod(first: RunningPod) -> None:
@@ -254,8 +254,8 @@ def test_a_killed_worker_fails_no_pod(first: RunningPod) -> None:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     (worker,) = (int(child) for child in children if "serve.worker" in Path(f"/proc/{child}/cmdline").read_text())
     os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: first.readyz()["workers"]["restarts"] == 1 and first.readyz()["ready"], "a new worker", 20)
-    wait_until(lambda: first.chat().status_code == 200, "requests are decided", 10)
+    wait_until(lambda: first.readyz()["workers"]["restarts"] == 1 and first.readyz()["ready"], "a new worker", 60)
+    wait_until(lambda: first.chat().status_code == 200, "requests are decided", 60)
     assert sidecar.restarts == 0
 
 
@@ -264,7 +264,7 @@ def test_a_killed_container_makes_the_pod_unready_and_comes_back_alone(first: Ru
     other = "envoy" if name == "sidecar" else "sidecar"
     seen, restarts = len(first.pod.events), first.pod.container(other).restarts
     first.pod.container(name).signal(signal.SIGKILL)
-    wait_until(lambda: not first.pod.is_ready, "not ready", 15)
+    wait_until(lambda: not first.pod.is_ready, "not ready", 60)
     if name == "sidecar":
         answer = first.chat()
         assert (answer.status_code, answer.json()["error"]["code"]) in [(503, "gateway_unavailable"), (200, None)]
@@ -318,7 +318,7 @@ def test_a_pod_without_its_secret_is_ready_and_uses_the_key_once_it_is_there(clu
     assert late.chat("small").status_code == 200
     assert late.chat("large").status_code >= 400
     project(late.pod.volumes["keys"], keys, 0o440)
-    wait_until(lambda: late.chat("large").status_code == 200, "the key is used", 20)
+    wait_until(lambda: late.chat("large").status_code == 200, "the key is used", 60)
 
 
 def test_a_pod_with_a_router_model_and_tls_fetches_the_one_first_and_renews_the_other(
@@ -352,7 +352,7 @@ def test_a_pod_with_a_router_model_and_tls_fetches_the_one_first_and_renews_the_
 
     before = serial()
     project(safe.pod.volumes["tls"], certificate(authority), 0o440)
-    wait_until(lambda: serial() != before, "the renewed certificate is shown", 20)
+    wait_until(lambda: serial() != before, "the renewed certificate is shown", 60)
     assert safe.pod.is_ready
 
 

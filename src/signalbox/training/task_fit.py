@@ -31,7 +31,6 @@ MOST_TASKS = 20
 IN_SCOPE, NEAR, FAR = 60, 20, 10  # prompts of a drawn set: of its tasks, of others of its source, of other sources
 ROUTES = 10
 ALONE_PER_SET = 300
-CHANGE_WEIGHT = 2.5  # a change that is missed stays missed; one imagined still has to be borne out by similarity
 TEMPERS = tuple(round(0.02 * step, 2) for step in range(5, 51))
 THRESHOLDS = tuple(round(0.02 * step, 2) for step in range(5, 36))
 MOST_LEFT = 0.04  # of prompts in scope, on the average of families: what an honest `none` may cost those it is not for
@@ -143,8 +142,8 @@ def fit_stated(
 
     spaces: family -> the space that was fitted without it.
 
-    From dialogues: a turn that changes the service does, one that keeps it does not. Prompts of single-turn sources
-    do, and turns that mean nothing without the one before them do not, whatever the tasks.
+    From dialogues: turns that state an intent do, whether or not it is another service's; the others do not. Prompts of
+    single-turn sources do, and turns that mean nothing without the one before them do not, whatever the tasks.
     """
     dice = np.random.default_rng(SEED)
     features: list[Doubles] = []
@@ -166,13 +165,11 @@ def fit_stated(
                 tasks.append(task)
                 kinds.add(words_of(names[task]))
         rows = [
-            turn
-            for turn in range(1, len(dialogue.services))
-            if dialogue.services[turn] and dialogue.services[turn - 1] and dialogue.turns[turn].any()
+            turn for turn in range(1, len(dialogue.services)) if dialogue.services[turn] and dialogue.turns[turn].any()
         ]
         if rows:
             features.append(stated_features(every[mine][:, tasks], moved[mine], dialogue.lengths)[rows])
-            stated.append(np.array([not dialogue.services[turn] & dialogue.services[turn - 1] for turn in rows]))
+            stated.append(np.array([dialogue.stated[turn] for turn in rows]))
     follow = [text.encode() for text in FOLLOW_UPS]
     follow_vectors, follow_lengths = encoder.vectors(follow), [len(text) for text in follow]
     for one in sets:
@@ -188,7 +185,7 @@ def fit_stated(
             features.append(stated_features(similar, space.prompts(vectors), lengths))
             stated.append(np.full(len(vectors), alone))
     y = np.concatenate(stated)
-    weights = logistic(np.concatenate(features), y, np.where(y, CHANGE_WEIGHT, 1.0), plain=STATED_FEATURES)
+    weights = logistic(np.concatenate(features), y, np.ones(len(y)), plain=STATED_FEATURES)
     return np.append(weights[:STATED_FEATURES], weights[-1]), VECTOR_SCALE * weights[STATED_FEATURES:-1]
 
 

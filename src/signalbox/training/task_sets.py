@@ -56,11 +56,14 @@ class TaskSet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dialogue:
-    """User turns of one dialogue. services: active after each; empty where the turn asks for nothing."""
+    """User turns of one dialogue. services: active after each, empty where the turn asks for nothing. stated: it is the
+    turn itself that asks.
+    """
 
     turns: Floats
     lengths: tuple[int, ...]
     services: tuple[frozenset[str], ...]
+    stated: tuple[bool, ...]
 
 
 def read_sets(data: Path, encoder: Encoder) -> list[TaskSet]:
@@ -112,7 +115,8 @@ def read_dialogues(data: Path, encoder: Encoder) -> tuple[list[Dialogue], dict[s
         turns = [turn for turn in row["turns"] if turn["r"] == "u"]
         texts = [turn["t"].encode() for turn in turns]
         services = tuple(frozenset(label.partition(".")[0] for label in turn.get("n") or turn["i"]) for turn in turns)
-        dialogues.append(Dialogue(encoder.vectors(texts), tuple(len(text) for text in texts), services))
+        stated = tuple(bool(turn.get("n")) for turn in turns)
+        dialogues.append(Dialogue(encoder.vectors(texts), tuple(len(text) for text in texts), services, stated))
     seen = {service for dialogue in dialogues for services in dialogue.services for service in services}
     return dialogues, {name: schema[name]["description"] for name in sorted(seen)}
 

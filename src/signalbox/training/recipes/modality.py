@@ -7,11 +7,8 @@ regression whose classes weigh the same, but for real prompts, which count more,
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +16,7 @@ from signalbox.brain.artifact import write_manifest
 from signalbox.brain.encoder import Encoder, Floats
 from signalbox.brain.modality import CUES, cues
 from signalbox.training.image_requests import ASKS, TALKS
+from signalbox.training.rows import read_rows
 
 SEED = 20
 RECIPE = 1
@@ -107,28 +105,22 @@ def wrap(captions: Sequence[str], templates: Sequence[str], count: int, random: 
 
 
 def read_captions(data: Path, split: str) -> list[str]:
-    return [row["text"] for row in _rows(data / "modality" / "image_prompts.jsonl.gz") if row["split"] == split]
+    return [row["text"] for row in read_rows(data / "modality" / "image_prompts.jsonl.gz") if row["split"] == split]
 
 
 def read_prompts(data: Path, split: str) -> dict[str, Texts]:
     """Return real prompts that want no image, by source. split: `train` or `valid`, as each source has it."""
     found: dict[str, Texts] = {}
     for path in sorted((data / "capability").glob("*.jsonl.gz")):
-        texts = [row["prompt"].encode() for row in _rows(path) if row["split"] == split]
+        texts = [row["prompt"].encode() for row in read_rows(path) if row["split"] == split]
         found[path.name.partition(".")[0]] = texts[:1500]
     for name in ("banking77", "clinc150", "hwu64", "llm_tasks"):
-        rows = [row for row in _rows(data / "intents" / f"{name}.jsonl.gz") if row["split"] == split]
+        rows = [row for row in read_rows(data / "intents" / f"{name}.jsonl.gz") if row["split"] == split]
         found[name] = [row["text"].encode() for row in rows][:: 1 if name == "llm_tasks" else 4]
     turns: Texts = []
-    for row in _rows(data / "intents" / "sgd_multiturn.jsonl.gz"):
+    for row in read_rows(data / "intents" / "sgd_multiturn.jsonl.gz"):
         if row["split"] == split:
             said = [turn["t"] for turn in row["turns"] if turn["r"] == "u"]
             turns.append(said[len(turns) % len(said)].encode())
     found["sgd"] = turns[:1500]
     return found
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
-from transformers import BertModel
 
 from signalbox.training.teacher import Teacher
 from tests.unit.training.small import vocabulary, write_teacher
 
 
 def test_the_teacher_agrees_with_torch_on_texts_of_every_length(tmp_path: Path) -> None:
+    import torch
+    from transformers import BertModel
+
     folder = write_teacher(tmp_path / "bert")
     model = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
     dice = np.random.default_rng(5)

@@ -212,7 +212,7 @@ def _scores_key(policy: Policy, router: str, judge: Judge) -> str:
     key = f"{router}/{judge.name}/{section.bundle}"
     if not section.is_builtin:
         return key
-    return f"{key}/{own_key(router, policy.routers[router], policy)}/{heads_version(section.bundle)}"
+    return f"{key}/{own_key(router, policy.routers[router], judge, policy)}/{heads_version(section.bundle)}"
 
 
 def asked_by(judge: Judge) -> tuple[str, ...]:

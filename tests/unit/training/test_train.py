@@ -56,8 +56,8 @@ def test_each_model_of_the_labels_gets_a_chance_of_its_own(bundle: Path) -> None
     text = "Prove that the old bridge is continuous"
     success = heads.need(ENCODER.vector(text.encode()), features_of([text])[0]).success
     assert success.keys() == {"strong", "weak", "large", "small", "odd"}
-    assert success["large"] > 0.9 > 0.4 > success["small"]
-    assert success["strong"] == pytest.approx(success["large"], abs=0.1)
+    assert success["large"] > 0.9 > 0.6 > success["small"]
+    assert success["strong"] == pytest.approx(success["large"], abs=0.2)
 
 
 def test_far_from_all_labels_the_general_heads_answer(bundle: Path) -> None:

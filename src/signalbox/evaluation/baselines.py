@@ -48,12 +48,12 @@ def fitted(records: Records, folds: Sequence[Fold], said: Said = nobody) -> list
     except ValueError:  # no prompt has a word
         counts = csr_matrix((len(records), 1))
     ridge_scores, neighbour_scores = np.zeros(len(records)), np.zeros(len(records))
-    notes = []
+    without: list[str] = []
     for number, (name, train, test) in enumerate(folds):
         labelled = train[records.labels[train] != NEITHER]
         labels = (records.labels[labelled] == NEEDS_STRONG).astype(np.float64)
         if len(labels) < MIN_LABELS or labels.min() == labels.max():
-            notes.append(f"{name}: {len(labels)} labels of {len(set(labels))} classes are too few to learn from")
+            without.append(name)
         else:
             terms = _terms(counts[train])
             weigh = TfidfTransformer(sublinear_tf=True).fit(counts[train][:, terms])
@@ -62,7 +62,12 @@ def fitted(records: Records, folds: Sequence[Fold], said: Said = nobody) -> list
             ridge_scores[test] = ridge.predict(asked)
             neighbour_scores[test] = _neighbours(known, labels, asked)
         said(number + 1)
-    told = tuple(notes)
+    told: tuple[str, ...] = ()
+    if without:
+        told = (
+            f"{TFIDF} and {NEIGHBOURS} score all rows of {', '.join(without)} alike: fewer than {MIN_LABELS} labels, "
+            "or labels of one class, are too few to learn from",
+        )
     return [Verdicts(TFIDF, ridge_scores, notes=told), Verdicts(NEIGHBOURS, neighbour_scores, notes=told)]
 
 

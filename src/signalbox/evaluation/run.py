@@ -226,4 +226,6 @@ def _word(classes: set[int]) -> str:
 def _told(folds: Sequence[Fold], by: By | None) -> str:
     if by == "source" or (by is None and not folds[0].name.startswith("part ")):
         return f"baselines learn from the other {len(folds) - 1} sources, never from the one they score"
+    if len(folds) == 1:
+        return "all prompts are equal: baselines have nothing to learn from"
     return f"baselines learn from the other {len(folds) - 1} of {len(folds)} parts, equal prompts in one part"

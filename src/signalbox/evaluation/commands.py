@@ -39,7 +39,7 @@ def add_eval_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--padding", action="store_true", help="also measure what long trivial padding does")
     parser.add_argument("--resamples", type=_count, default=1_000, metavar="N", help="for intervals (default 1000)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of resamples and folds (default 0)")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of resamples and folds (default 0)")
     parser.add_argument("--json", action="store_true", help="everything, for programs")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots there; needs the extra `bench`")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -141,6 +141,13 @@ def _share(text: str) -> float:
     if not 0.0 <= share <= 1.0:
         raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, found {text!r}")
     return share
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or more, found {text!r}")
+    return number
 
 
 def _count(text: str) -> int:

@@ -142,6 +142,24 @@ def test_words_that_mean_nothing_are_one_clear_message(data: str, capsys, words:
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--seed", "-1"],
+        ["--resamples", "0"],
+        ["--target-share", "1.5"],
+        ["--threshold", "nan"],
+        ["--scale", "5:1"],
+        ["--threshold", "0.5", "--target-share", "0.5"],
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_read(data: str, words: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["eval", "--data", data, *words])
+    assert ended.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
 def test_score_refuses_what_cannot_be_asked_or_written(data: str, tmp_path: Path, capsys) -> None:
     assert main(["score", "--data", data, "--out", str(tmp_path / "no" / "s.npy"), "--router", COST, "--quiet"]) == 1
     assert "after --out" in capsys.readouterr().err

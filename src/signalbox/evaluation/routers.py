@@ -17,17 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signalbox.core import scan
-from signalbox.decide.asks import Asks
+from signalbox.decide.asking import answer_at_once
 from signalbox.decide.catalog import CompiledRouter
 from signalbox.decide.pipeline import Pipeline
 from signalbox.decide.resolve import ROUTER_PREFIXES
 from signalbox.engines.base import Question
+from signalbox.engines.heads import IMAGE_KEY
 from signalbox.engines.open import Engines, answer_now, open_engines
 from signalbox.errors import DataError, RequestError, SetupError
 from signalbox.features.extract import extract
 from signalbox.policy.load import load_policy
 from signalbox.prices.resolve import resolve
-from signalbox.types import Answer, Case, Decision, Endpoint, Features, ParsedRequest, Reason, Signals
+from signalbox.types import Case, Decision, Endpoint, Features, ParsedRequest, Reason, Signals
 
 Floats = NDArray[np.float64]
 Said = Callable[[int], None]
@@ -102,7 +103,7 @@ class PolicyRouter:
         self._refusal = ""
         self._target_share = None if compiled.judge is None else compiled.judge.target_share
         self._is_strong = _sides(compiled, frozenset(strong_models), policy)
-        self._engines = open_engines(loaded, only=compiled.engines, strict=True) if compiled.engines else None
+        self._engines = open_engines(loaded, only=(*compiled.engines, IMAGE_KEY), strict=True)
 
     def close(self) -> None:
         """Let go of the models of its engines."""
@@ -154,9 +155,9 @@ class PolicyRouter:
 
     def _decide(self, request: ParsedRequest, number: str) -> tuple[Case, Decision | None]:
         case = Case(request, extract(request), Signals(number, time.time(), number))
-        asks = self._pipeline.asks(case)
-        if asks is not None and self._engines is not None:
-            case = replace(case, signals=replace(case.signals, answers=_answers(self._engines, asks, case)))
+        case = self._pipeline.judge_privacy(case)
+        if self._engines is not None:
+            case = _answered(self._pipeline, self._engines, case)
         try:
             return case, self._pipeline.decide(case)
         except RequestError as refusal:
@@ -164,12 +165,17 @@ class PolicyRouter:
             return case, None
 
 
-def _answers(engines: Engines, asks: Asks, case: Case) -> dict[str, Answer]:
-    answers = {}
-    for name, routes in asks.questions:
-        deadline = time.monotonic() + engines.deadline_seconds(name)
-        answers[name] = answer_now(engines, name, Question(case.request, case.features, routes, deadline))
-    return answers
+def _answered(pipeline: Pipeline, engines: Engines, case: Case) -> Case:
+    """Return the case with what all engines said that have a say, second opinions included."""
+    case, asks = answer_at_once(pipeline, engines, case)
+    while asks is not None:
+        answers = {**case.signals.answers}
+        for key, routes in asks.questions:
+            deadline = time.monotonic() + engines.deadline_seconds(key)
+            answers[key] = answer_now(engines, key, Question(case.request, case.features, routes, deadline))
+        case = replace(case, signals=replace(case.signals, answers=answers))
+        asks = pipeline.asks(case)
+    return case
 
 
 def _sides(router: CompiledRouter, strong_models: frozenset[str], policy: Path) -> Callable[[Decision], bool]:

@@ -114,6 +114,22 @@ def test_built_in_scores_that_are_not_finite_are_a_defect_with_its_row() -> None
         BuiltinRouter(Lengths(), broken).verdicts(["a"])
 
 
+def test_a_router_with_the_built_in_engine_ranks_and_chooses_as_the_models_alone_do(tmp_path: Path) -> None:
+    engine = "engine: {name: builtin, strong: hard, weak: easy, threshold: 0.4}"
+    file = policy(tmp_path, engine)
+    prompts = [EASY, HARD[6:], "", "Write a long poem about the sea.", "What is 17 * 23 - 4 if x is not 2?"]
+    found = PolicyRouter(file, "words").verdicts(prompts)
+    alone = BuiltinRouter.load().verdicts(prompts)
+    assert alone.unsure is not None
+    sure = ~alone.unsure
+    assert sure.any()
+    assert found.scores[sure].tolist() == pytest.approx(alone.scores[sure].tolist())
+    assert found.chosen is not None
+    assert found.chosen[sure].tolist() == (alone.scores[sure] >= 0.4).tolist()
+    assert found.unsure is not None
+    assert found.unsure.tolist() == alone.unsure.tolist()
+
+
 def test_scores_of_something_else_are_read_one_for_each_row(tmp_path: Path) -> None:
     file = tmp_path / "s.npy"
     np.save(file, np.array([3, 1], dtype=np.int64))

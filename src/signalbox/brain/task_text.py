@@ -39,6 +39,14 @@ def parts_of(name: str, description: str) -> tuple[str, ...]:
     return tuple([*kept, name] if name and name not in parts else kept) or (name,)
 
 
+def words_once(text: bytes) -> bytes:
+    """Return a text with each word where it stands first: said ten times is no more meant than said once.
+
+    A vector is a mean of words, and a polite tail or a task's name over and over would outweigh a short request.
+    """
+    return b" ".join(dict.fromkeys(text.split()))
+
+
 class Imitations:
     """Finds what a prompt says only to be routed: a task's name as the policy writes it, or after `task:` and the like.
 

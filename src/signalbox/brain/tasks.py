@@ -18,7 +18,7 @@ from signalbox.brain.artifact import open_artifact, refuse
 from signalbox.brain.encoder import MOST_BYTES, Encoder
 from signalbox.brain.task_carry import UNSURE_LEAD, Carry
 from signalbox.brain.task_space import PARTS_WEIGHT, Space
-from signalbox.brain.task_text import Imitations, parts_of, whole_of
+from signalbox.brain.task_text import Imitations, parts_of, whole_of, words_once
 from signalbox.core import dots, normalize
 
 Floats = NDArray[np.float32]
@@ -142,7 +142,7 @@ class TaskMatcher:
             return _nothing_said(prepared)
         texts = [_cut(text, EARLIER_BYTES) for text in said[:-1]]
         texts = [prepared.imitations.without(text) for text in (*texts, _cut(said[-1], MOST_BYTES))]
-        vectors = self._encoder.vectors(texts)
+        vectors = self._encoder.vectors([words_once(text) for text in texts])
         every = dots(prepared.prototypes, normalize(vectors - self._space.prompt_mean))
         lengths = [len(text) if vector.dot(vector) > 0 else 0 for text, vector in zip(texts, vectors, strict=True)]
         if not any(lengths):

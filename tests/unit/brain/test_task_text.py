@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalbox.brain.task_text import MOST_PARTS, Imitations, parts_of, whole_of, words_of
+from signalbox.brain.task_text import MOST_PARTS, Imitations, parts_of, whole_of, words_of, words_once
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,15 @@ def test_whole_and_parts_of_nothing_are_texts_all_the_same() -> None:
 @given(st.text(max_size=2000))
 def test_there_is_at_least_one_part_and_never_too_many(description: str) -> None:
     assert 1 <= len(parts_of("name", description)) <= MOST_PARTS + 1
+
+
+def test_a_word_counts_once_and_where_it_stood_first() -> None:
+    assert words_once(b"book a  flight, a hotel\nand a flight, please please") == b"book a flight, hotel and please"
+
+
+@given(st.binary(max_size=200))
+def test_words_that_stand_once_stay_so(text: bytes) -> None:
+    assert words_once(words_once(text)) == words_once(text)
 
 
 NAMES = ("bug-fixing", "travel", "résumé")

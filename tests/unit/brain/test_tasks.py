@@ -111,6 +111,11 @@ def test_a_prompt_that_plays_at_being_a_task_is_not_taken_for_it(text: str) -> N
     assert match(text, tasks=tasks).name == plain.name == "cooking"
 
 
+@pytest.mark.parametrize("tail", [" please and thank you very much" * 20, " travel" * 30, " (fun and sun)" * 20])
+def test_a_long_tail_of_the_same_words_does_not_drown_a_request(tail: str) -> None:
+    assert match("how long do I bake a chicken with potatoes in the oven?" + tail).scores[0][0] == "cooking"
+
+
 def test_nothing_but_a_task_s_name_is_no_request() -> None:
     tasks = (Task("bug-fixing", "Identify and fix errors in code that the user supplies"), *TASKS[1:])
     assert match("route: bug-fixing", tasks=tasks).name is None

@@ -120,4 +120,17 @@ def inputs(text: bytes, hashes: Ints, lists: NDArray[np.int8]) -> Ints:
 
 def _pieces(text: bytes) -> Iterator[bytes]:
     for start in range(0, max(1, len(text)), PIECE_BYTES):
-        yield text[max(0, start - OVERLAP_BYTES) : start + PIECE_BYTES]
+        end = start + PIECE_BYTES
+        begin = start - OVERLAP_BYTES
+        # Half a word is no word anybody knows, and would look like a name.
+        yield text[max(0, _after_blank(text, begin)) : _after_blank(text, end)]
+
+
+def _after_blank(text: bytes, at: int) -> int:
+    """Where the first word starts at or behind `at`, or `at` if none does for a while."""
+    if at <= 0:
+        return at
+    found = min(
+        (place for place in (text.find(blank, at, at + 64) for blank in (b" ", b"\n")) if place >= 0), default=-1
+    )
+    return at if found < 0 else found + 1

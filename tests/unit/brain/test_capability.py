@@ -53,7 +53,7 @@ def test_a_proof_needs_the_strong_tier_more_than_a_capital_does() -> None:
     assert need_of(HARD).success["weak"] < need_of(EASY).success["weak"]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=400))
 def test_every_text_gets_chances(text: str) -> None:
     clean = text.encode("utf-8", "replace").decode()
@@ -62,12 +62,14 @@ def test_every_text_gets_chances(text: str) -> None:
     assert need.success.keys() == {"strong", "weak"}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_bytes_that_are_no_text_get_chances(raw: bytes) -> None:
     need = HEADS.need(ENCODER.vector(raw), features_of("some words"))
     assert all(map(is_chance, [need.strong, need.familiarity, *need.success.values()]))
 
 
+@settings(deadline=None)
 @given(st.sampled_from([EASY, "hi", "Which colour is the sky?"]), st.integers(1, 60))
 def test_padding_a_trivial_prompt_never_makes_it_look_as_hard_as_a_proof(prompt: str, times: int) -> None:
     padded = need_of(SMALL_TALK * times + prompt)

@@ -53,7 +53,7 @@ def test_heads_learn_what_the_weak_model_gets_wrong(bundle: Path) -> None:
 
 def test_each_model_of_the_labels_gets_a_chance_of_its_own(bundle: Path) -> None:
     heads = Capability.load(bundle)
-    text = "Prove that the old bridge is continuous"
+    text = "Prove that my neighbour is continuous, case 4"
     success = heads.need(ENCODER.vector(text.encode()), features_of([text])[0]).success
     assert success.keys() == {"strong", "weak", "large", "small", "odd"}
     assert success["large"] > 0.9 > 0.6 > success["small"]
@@ -67,7 +67,7 @@ def test_far_from_all_labels_the_general_heads_answer(bundle: Path) -> None:
     assert own.strong == pytest.approx(general.strong, abs=1e-6)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=200), st.binary(max_size=50))
 def test_every_text_gets_chances(bundle: Path, text: str, raw: bytes) -> None:
     heads = Capability.load(bundle)

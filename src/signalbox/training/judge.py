@@ -108,9 +108,9 @@ def _held_out(data: Data, seen: Seen, general: Capability, folds: list[Fold], sa
 
 
 def fit_some(labels: Labels, seen: Seen, rows: NDArray[np.intp], general: Capability) -> Heads:
-    """Fit heads to some of the rows."""
+    """Fit the heads of the sides to some of the rows."""
     some = Seen(seen.vectors[rows], tuple(seen.features[int(row)] for row in rows))
-    return fit(labels.only(rows), some, general)
+    return fit(labels.only(rows), some, general, each_model=False)
 
 
 def _general(data: Data, seen: Seen, general: Capability) -> Floats:

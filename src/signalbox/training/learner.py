@@ -105,8 +105,11 @@ class Heads:
         )
 
 
-def fit(labels: Labels, seen: Seen, general: Capability) -> Heads:
-    """Fit heads. Some row has an outcome of the strong side and some row of the weak one."""
+def fit(labels: Labels, seen: Seen, general: Capability, *, each_model: bool = True) -> Heads:
+    """Fit heads. Some row has an outcome of the strong side and some row of the weak one.
+
+    each_model: without, only those of the sides, for whoever wants nothing else.
+    """
     merged, firsts, counts = merge(labels)
     vectors = seen.vectors[firsts]
     features = [seen.features[int(row)] for row in firsts]
@@ -119,7 +122,7 @@ def fit(labels: Labels, seen: Seen, general: Capability) -> Heads:
     basis = _Basis(rows[chosen])
     design = _Design(basis.columns(rows), counts)
     heads, gain = _tier_heads(merged, design)
-    models = tuple(sorted(_models(merged)))
+    models = tuple(sorted(_models(merged))) if each_model else ()
     heads += [_model_head(merged, model, design) for model in models]
     weights = np.array([basis.fold(found) for found, _ in heads])
     return Heads(

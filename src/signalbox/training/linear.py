@@ -78,12 +78,13 @@ class Smoother:
     def __init__(self, columns: Floats, weights: Floats) -> None:
         self._weights = weights
         self._mean = weights @ columns / weights.sum()
-        self._centred = columns - self._mean
-        gram = (self._centred * weights[:, None]).T @ self._centred
+        centred = columns - self._mean
+        gram = (centred * weights[:, None]).T @ centred
         values, vectors = np.linalg.eigh(gram)
         self._values = np.maximum(values, 0.0)
         self._vectors = vectors
-        self._turned = self._centred @ vectors
+        self._turned = centred @ vectors
+        self._squares = self._turned**2  # once, for all targets and penalties
         self.penalties = PENALTIES * max(float(values.max()), 1e-12)
 
     def fit(self, target: Floats, penalty: float) -> tuple[Floats, float]:
@@ -95,9 +96,10 @@ class Smoother:
 
     def left_out(self, target: Floats, penalty: float) -> Floats:
         """Return what each row is predicted by the fit to all others, (rows,)."""
-        found, bias = self.fit(target, penalty)
-        fitted = (self._centred + self._mean) @ found + bias
-        leverage = self._weights * (1.0 / self._weights.sum() + (self._turned**2) @ (1.0 / (self._values + penalty)))
+        middle = float(self._weights @ target / self._weights.sum())
+        shrunk = 1.0 / (self._values + penalty)
+        fitted = middle + self._turned @ (shrunk * (self._turned.T @ (self._weights * (target - middle))))
+        leverage = self._weights * (1.0 / self._weights.sum() + self._squares @ shrunk)
         kept = np.maximum(1.0 - leverage, 1e-3)
         return np.asarray(target - (target - fitted) / kept, np.float64)
 

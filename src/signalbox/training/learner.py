@@ -37,6 +37,7 @@ LANDMARKS = 128
 LINEAR_VECTOR, LINEAR_REST, LINEAR_GENERAL = 0.22, 1.8, 6.0
 """How much each part counts beside the bumps: scales of the linear columns. With these, the surface columns weigh as
 much as the vector does."""
+REGRESSIONS_KEPT = 4  # models are often scored on the same rows; of 20,000 rows, one holds 130 MB
 LEAST_OF_A_MODEL = 20  # scores of one model, below which it has no head of its own
 UNFAMILIAR, FAMILIAR = 0.005, 0.10
 """Shares of labelled rows that are further from all others; below the first by a factor of e, a text is unlike all."""
@@ -187,6 +188,8 @@ class _Design:
     def on(self, used: NDArray[np.bool_]) -> Smoother:
         key = used.tobytes()
         if key not in self._known:
+            if len(self._known) >= REGRESSIONS_KEPT:  # the last goes: the first ones are of the sides
+                del self._known[list(self._known)[-1]]
             self._known[key] = Smoother(self._rows[used], self._counts[used])
         return self._known[key]
 

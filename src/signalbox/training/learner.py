@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +124,9 @@ def fit(labels: Labels, seen: Seen, general: Capability, *, each_model: bool = T
     design = _Design(basis.columns(rows), counts)
     heads, gain = _tier_heads(merged, design)
     models = tuple(sorted(_models(merged))) if each_model else ()
-    heads += [_model_head(merged, model, design) for model in models]
+    if models:
+        common = _common_head(merged, design)
+        heads += [_model_head(merged, model, design, common) for model in models]
     weights = np.array([basis.fold(found) for found, _ in heads])
     return Heads(
         view,
@@ -227,26 +229,41 @@ def _models(labels: Labels) -> list[str]:
     return [name for name, count in counts.items() if count >= LEAST_OF_A_MODEL]
 
 
-def _model_head(labels: Labels, model: str, design: _Design) -> tuple[Floats, float]:
+class _CommonHead(NamedTuple):
+    """What the answers of all models have in common: a head of how much better than usual models do.
+
+    predicted: (rows,), what it says of each row without having seen it, NaN where no model was tried.
+    """
+
+    weights: Floats
+    bias: float
+    predicted: Floats
+
+
+def _common_head(labels: Labels, design: _Design) -> _CommonHead:
+    common, middle = _common(labels)
+    everywhere = np.isfinite(common)
+    shared = design.on(everywhere)
+    penalty = shared.best(common[everywhere])
+    weights, bias = shared.fit(common[everywhere], penalty)
+    predicted = np.full(len(labels), np.nan)
+    predicted[everywhere] = shared.left_out(common[everywhere], penalty) - middle
+    return _CommonHead(weights, bias - middle, predicted)
+
+
+def _model_head(labels: Labels, model: str, design: _Design, common: _CommonHead) -> tuple[Floats, float]:
     """Return a model's head: what its answers have in common with those of all models, and what sets it apart.
 
     Each part has a penalty of its own, as a factorisation of models by prompts has for factors of falling weight: a
     model with few scores is the common head at its own level.
     """
-    common, middle = _common(labels)
     used = np.array([model in each for each in labels.scores])
     outcome = np.array([each.get(model, math.nan) for each in labels.scores])[used]
     level = float(outcome.mean())
-    everywhere = np.isfinite(common)
-    shared = design.on(everywhere)
-    penalty = shared.best(common[everywhere])
-    found, bias = shared.fit(common[everywhere], penalty)
-    predicted = np.full(len(labels), np.nan)
-    predicted[everywhere] = shared.left_out(common[everywhere], penalty)
-    rest = outcome - level - (predicted[used] - middle)
+    rest = outcome - level - common.predicted[used]
     own = design.on(used)
     apart, apart_bias = own.fit(rest, own.best(rest))
-    return found + apart, bias - middle + apart_bias + level
+    return common.weights + apart, common.bias + apart_bias + level
 
 
 def _common(labels: Labels) -> tuple[Floats, float]:

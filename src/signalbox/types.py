@@ -516,7 +516,7 @@ class Candidate:
     price: Price | None  # None: unknown, and never counted as free
     max_input_tokens: int | None = None  # None: what the context leaves
     catalogue_price: Price | None = None  # where neither the policy nor a price list on the web has one
-    outputs: frozenset[Output] = frozenset({Output.TEXT})
+    outputs: frozenset[Output] = frozenset()  # empty where the policy does not say: text, and perhaps more
 
 
 _NOTHING: Mapping[str, Any] = {}

@@ -31,7 +31,7 @@ models = st.fixed_dictionaries(
         "context_tokens": st.sampled_from([None, 10, 1_000, 100_000]),
         "max_output_tokens": st.sampled_from([None, 50]),
         "modalities": st.sampled_from([["text"], ["text", "image"]]),
-        "outputs": st.sampled_from([["text"], ["text"], ["text", "image"], ["image"]]),
+        "outputs": st.sampled_from([None, ["text"], ["text", "image"], ["image"]]),
         "tools": st.booleans(),
         "json_schema": st.booleans(),
         "endpoints": st.sampled_from([None, None, ["chat_completions"], ["embeddings", "messages"]]),

@@ -37,19 +37,23 @@ class Wanted(NamedTuple):
     def keep(self, candidates: Candidates) -> Candidates:
         """Return those that give what is wanted, or the next best; all of them where nobody gives any of it.
 
-        For a demand: nobody where none of them meets it. The very same tuple when all stay.
+        For a demand: those of whom nobody knows what they make, and nobody where there are none. The very same tuple
+        when all stay.
         """
         for outputs in self.outputs:
-            kept = [candidate for candidate in candidates if outputs <= candidate.outputs]
+            kept = [candidate for candidate in candidates if outputs <= (candidate.outputs or TEXT)]
             if len(kept) == len(candidates):
                 return candidates
             if kept:
                 return tuple(kept)
-        return () if self.is_demand else candidates
+        if not self.is_demand:
+            return candidates
+        unknown = tuple([candidate for candidate in candidates if not candidate.outputs])
+        return candidates if len(unknown) == len(candidates) else unknown
 
     def suits(self, candidate: Candidate) -> bool:
         """Whether a candidate gives what is wanted most."""
-        return not self.outputs or self.outputs[0] <= candidate.outputs
+        return not self.outputs or self.outputs[0] <= (candidate.outputs or TEXT)
 
 
 PLAIN = Wanted(ImageAsked.NO, (TEXT,))

@@ -70,7 +70,7 @@ def _candidate(name: str, model: Model, provider: Provider, catalogue_price: Pri
         price=price,
         max_input_tokens=model.max_input_tokens,
         catalogue_price=catalogue_price if price is None else None,
-        outputs=frozenset(model.outputs),
+        outputs=frozenset(model.outputs or ()),
     )
 
 

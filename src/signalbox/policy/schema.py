@@ -192,10 +192,11 @@ class Model(Section):
     modalities: tuple[Modality, ...] = Field(
         default=(Modality.TEXT,), min_length=1, description="Kinds of input it takes."
     )
-    outputs: tuple[Output, ...] = Field(
-        default=(Output.TEXT,),
+    outputs: tuple[Output, ...] | None = Field(
+        default=None,
         min_length=1,
-        description="Kinds of answer it gives: `image` if it makes images, or takes the tool `image_generation`.",
+        description="Kinds of answer it gives: `image` if it makes images, or takes the tool `image_generation`. "
+        "Default: text, and who knows what else.",
     )
     tools: bool = Field(default=True, description="Takes tool definitions.")
     json_schema: bool = Field(default=True, description="Can be held to a JSON schema.")
@@ -471,7 +472,7 @@ class Policy(Section):
     def tells_images(self) -> bool:
         """Whether it matters if a request asks for an image: a model makes them, or a rule or goal looks for them."""
         return (
-            any(Output.IMAGE in model.outputs for model in self.models.values())
+            any(Output.IMAGE in (model.outputs or ()) for model in self.models.values())
             or any(_looks_for_images(rule.when) for router in self.routers.values() for rule in router.rules)
             or any(
                 not _WITH_IMAGE.isdisjoint(goals.modality)

@@ -17,9 +17,13 @@ IMAGE_TOOL = {"type": "image_generation", "size": "1024x1024"}
 FUNCTION = {"type": "function", "name": "f", "description": "not image_generation", "parameters": {}}
 
 
-def painting(*painters: str, alone: str = "", **sections: Any) -> Any:
-    """A policy over three models, of which some make images as well as text and one perhaps nothing else."""
+def painting(*painters: str, alone: str = "", writers: tuple[str, ...] = (), **sections: Any) -> Any:
+    """A policy over three models, of which some make images as well as text and one perhaps nothing else.
+
+    writers: those of which it says that they write and do nothing else; of the rest it says nothing.
+    """
     outputs = {name: {"outputs": ["text", "image"]} for name in painters} | {alone: {"outputs": ["image"]}}
+    outputs |= {name: {"outputs": ["text"]} for name in writers}
     models = {name: {**facts, **outputs.get(name, {})} for name, facts in MODELS.items()}
     router = {"models": ["acme-large", "home-small"], "fallback": ["acme-mini"], **sections.pop("router", {})}
     return make_policy(models=models, routers={"r": router}, default_router="r", **sections)
@@ -33,9 +37,17 @@ def test_an_image_that_is_demanded_is_made_or_the_request_is_refused(modalities)
     assert decision.removed == {"acme-large": "answers", "home-small": "answers"}
     assert (decision.image_asked, decision.image_served) == (ImageAsked.PARAMETERS, True)
     with pytest.raises(RequestError) as refusal:
-        decide(painting(), case)
+        decide(painting(writers=tuple(MODELS)), case)
     assert (refusal.value.status, refusal.value.code) == (400, "no_candidate")
     assert str(refusal.value).endswith("It demands an image, and none of them makes any.")
+
+
+def test_where_nobody_is_known_to_make_images_those_are_asked_of_which_the_policy_says_nothing():
+    case = make_case(text="a cat", modalities=["image"])
+    decision = decide(painting(writers=("acme-large",)), case)
+    assert names(decision) == ["home-small", "acme-mini"]
+    assert (decision.image_asked, decision.image_served) == (ImageAsked.PARAMETERS, False)
+    assert decide(painting(), case).removed == {}
 
 
 def test_a_model_of_images_alone_serves_those_who_want_no_text_beside_it():

@@ -25,7 +25,7 @@ KERNELS = {
     "table": ["sb_pool.c"],
     "embed": ["sb_embed.c", "sb_pool.c", "sb_vector.c", "sb_wordpiece.c", "sb_fold_table.c", "sb_text.c"],
     "words": ["sb_words.c"],
-    "personal": ["sb_personal.c", "sb_personal_fold.c"],
+    "personal": ["sb_personal.c", "sb_personal_words.c", "sb_personal_checks.c", "sb_personal_fold.c"],
 }
 
 

@@ -1,6 +1,8 @@
 #include "sb_personal.h"
 
-#include <stdbool.h>
+#include "sb_personal_checks.h"
+#include "sb_personal_finder.h"
+
 #include <string.h>
 
 enum {
@@ -14,115 +16,6 @@ enum {
     MAX_IPV6 = 45,
     MAX_DOCUMENT = 18
 };
-
-/* What a word before a number says of it. */
-enum {
-    ABOUT_PHONE = 1,
-    ABOUT_SSN = 2,
-    ABOUT_IP = 4,
-    ABOUT_LICENSE = 8,
-    ABOUT_PASSPORT = 16,
-    ABOUT_CARD = 32,
-    ABOUT_NUMBER = 64,
-    ABOUT_KINDS = 7
-};
-
-typedef struct {
-    const uint8_t *text;
-    size_t size;
-    uint32_t wanted;
-    uint32_t found;
-    size_t ipv6_until;        /* a token with colons has been looked at as far as this */
-    size_t words_until;       /* words have been read as far as this */
-    size_t last[ABOUT_KINDS]; /* behind the start of the last word of each kind; 0: none */
-} finder;
-
-typedef struct {
-    const char *words; /* lower case */
-    uint8_t length;
-    uint8_t about;
-} clue;
-
-#define CLUE(words, about) {words, sizeof(words) - 1, about}
-
-static const clue CLUES[] = {
-    CLUE("phone", ABOUT_PHONE), CLUE("phones", ABOUT_PHONE), CLUE("telephone", ABOUT_PHONE), CLUE("tel", ABOUT_PHONE),
-    CLUE("telefon", ABOUT_PHONE), CLUE("telefono", ABOUT_PHONE), CLUE("telefone", ABOUT_PHONE),
-    CLUE("mobile", ABOUT_PHONE), CLUE("cell", ABOUT_PHONE), CLUE("cellphone", ABOUT_PHONE), CLUE("fax", ABOUT_PHONE),
-    CLUE("whatsapp", ABOUT_PHONE), CLUE("dial", ABOUT_PHONE), CLUE("sms", ABOUT_PHONE), CLUE("contact", ABOUT_PHONE),
-    CLUE("reach", ABOUT_PHONE), CLUE("handy", ABOUT_PHONE), CLUE("voicemail", ABOUT_PHONE),
-    CLUE("hotline", ABOUT_PHONE), CLUE("call me", ABOUT_PHONE), CLUE("call us", ABOUT_PHONE),
-    CLUE("call him", ABOUT_PHONE), CLUE("call her", ABOUT_PHONE), CLUE("call at", ABOUT_PHONE),
-    CLUE("call on", ABOUT_PHONE), CLUE("text me", ABOUT_PHONE), CLUE("message to", ABOUT_PHONE),
-    CLUE("messages to", ABOUT_PHONE), CLUE("my number", ABOUT_PHONE), CLUE("his number", ABOUT_PHONE),
-    CLUE("her number", ABOUT_PHONE), CLUE("number", ABOUT_NUMBER), CLUE("registered", ABOUT_NUMBER),
-    CLUE("ssn", ABOUT_SSN), CLUE("ssns", ABOUT_SSN), CLUE("social security", ABOUT_SSN), CLUE("ip", ABOUT_IP),
-    CLUE("ips", ABOUT_IP), CLUE("ipv4", ABOUT_IP), CLUE("address", ABOUT_IP), CLUE("addr", ABOUT_IP),
-    CLUE("host", ABOUT_IP), CLUE("server", ABOUT_IP), CLUE("passport", ABOUT_PASSPORT),
-    CLUE("passports", ABOUT_PASSPORT), CLUE("driver's license", ABOUT_LICENSE), CLUE("driver license", ABOUT_LICENSE),
-    CLUE("drivers license", ABOUT_LICENSE), CLUE("driver's licence", ABOUT_LICENSE),
-    CLUE("driving licence", ABOUT_LICENSE), CLUE("driving license", ABOUT_LICENSE), CLUE("card", ABOUT_CARD),
-    CLUE("cards", ABOUT_CARD), CLUE("credit", ABOUT_CARD), CLUE("debit", ABOUT_CARD), CLUE("cc", ABOUT_CARD),
-    CLUE("visa", ABOUT_CARD), CLUE("mastercard", ABOUT_CARD), CLUE("amex", ABOUT_CARD), CLUE("maestro", ABOUT_CARD),
-};
-
-static bool is_digit(uint8_t byte) {
-    return byte >= '0' && byte <= '9';
-}
-
-static uint8_t lower(uint8_t byte) {
-    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
-}
-
-static bool is_letter(uint8_t byte) {
-    const uint8_t small = lower(byte);
-    return (small >= 'a' && small <= 'z') || byte == SB_OTHER_LETTER;
-}
-
-static bool is_alnum(uint8_t byte) {
-    return is_digit(byte) || is_letter(byte);
-}
-
-static bool is_word(uint8_t byte) {
-    return is_alnum(byte) || byte == '_';
-}
-
-static bool is_hex(uint8_t byte) {
-    const uint8_t small = lower(byte);
-    return is_digit(byte) || (small >= 'a' && small <= 'f');
-}
-
-static uint8_t peek(const finder *f, size_t at) {
-    return at < f->size ? f->text[at] : ' ';
-}
-
-/* The byte `back` before `at`. */
-static uint8_t behind(const finder *f, size_t at, size_t back) {
-    return at >= back ? f->text[at - back] : ' ';
-}
-
-static size_t run_of_digits(const finder *f, size_t at) {
-    size_t end = at;
-    while (end < f->size && is_digit(f->text[end])) {
-        end++;
-    }
-    return end - at;
-}
-
-static bool starts_number(const finder *f, size_t at) {
-    const uint8_t before = behind(f, at, 1), second = behind(f, at, 2);
-    if (is_word(before)) {
-        return false;
-    }
-    if (before == '-' || before == '.') {
-        return !is_digit(second);
-    }
-    return before != '/' || !is_word(second);
-}
-
-static bool ends_number(const finder *f, size_t at) {
-    return !is_word(peek(f, at)) && !(peek(f, at) == '.' && is_digit(peek(f, at + 1)));
-}
 
 static bool is_card_gap(uint8_t byte) {
     return byte == ' ' || byte == '-' || byte == '.';
@@ -143,135 +36,8 @@ static size_t gap_at(const finder *f, size_t at, bool (*is_gap)(uint8_t)) {
     return length > 0 && length <= MAX_GAP && is_digit(peek(f, at + length)) ? length : 0;
 }
 
-/* ---- words before a number ---- */
-
-static bool says(const finder *f, size_t at, const clue *c) {
-    if (f->size - at < c->length || is_word(peek(f, at + c->length))) {
-        return false;
-    }
-    for (size_t i = 0; i < c->length; i++) {
-        if (lower(f->text[at + i]) != (uint8_t)c->words[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void read_word(finder *f, size_t at) {
-    for (size_t i = 0; i < sizeof CLUES / sizeof *CLUES; i++) {
-        if (says(f, at, &CLUES[i])) {
-            for (unsigned kind = 0; kind < ABOUT_KINDS; kind++) {
-                if (CLUES[i].about >> kind & 1) {
-                    f->last[kind] = at + 1;
-                }
-            }
-        }
-    }
-}
-
-/* Whether a word of one of these kinds starts within SB_CONTEXT_BYTES before `at`. Asked of numbers in order, so that
- * each word is read once. */
-static bool is_about(finder *f, size_t at, uint32_t about) {
-    const size_t from = at < SB_CONTEXT_BYTES ? 0 : at - SB_CONTEXT_BYTES;
-    for (size_t i = f->words_until > from ? f->words_until : from; i < at; i++) {
-        if (is_letter(f->text[i]) && !is_word(behind(f, i, 1))) {
-            read_word(f, i);
-        }
-    }
-    f->words_until = f->words_until > at ? f->words_until : at;
-    for (unsigned kind = 0; kind < ABOUT_KINDS; kind++) {
-        if ((about >> kind & 1) && f->last[kind] > from && f->last[kind] <= at) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* ---- checksums ---- */
-
-/* ISO/IEC 7812-1, annex B. */
-static bool passes_luhn(const uint8_t *digits, size_t count) {
-    unsigned sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        unsigned value = digits[count - 1 - i];
-        if (i % 2 == 1) {
-            value = value * 2 > 9 ? value * 2 - 9 : value * 2;
-        }
-        sum += value;
-    }
-    return sum % 10 == 0;
-}
-
-typedef struct {
-    uint16_t first, last; /* of the first four digits */
-    uint32_t lengths;     /* bit n: numbers of n digits */
-} issuer;
-
-#define LENGTH(n) (UINT32_C(1) << (n))
-#define LENGTHS(a, b) (LENGTH((b) + 1) - LENGTH(a))
-
-static const issuer ISSUERS[] = {
-    {604, 604, LENGTHS(12, 19)},
-    {1800, 1800, LENGTH(15)},
-    {2131, 2131, LENGTH(15)},      /* JCB */
-    {2200, 2204, LENGTHS(16, 19)}, /* Mir */
-    {2221, 2720, LENGTH(16)},      /* Mastercard */
-    {3000, 3059, LENGTHS(14, 19)},
-    {3095, 3095, LENGTHS(14, 19)}, /* Diners Club */
-    {3400, 3499, LENGTH(15)},      /* American Express */
-    {3500, 3599, LENGTHS(16, 19)}, /* JCB has 3528 to 3589; what makes numbers for tests uses all of 35 */
-    {3600, 3699, LENGTHS(14, 19)},
-    {3700, 3799, LENGTH(15)},
-    {3800, 3999, LENGTHS(14, 19)},
-    {4000, 4999, LENGTH(13) | LENGTH(16) | LENGTH(19)}, /* Visa */
-    {5000, 5099, LENGTHS(12, 19)},                      /* Maestro */
-    {5100, 5599, LENGTH(16)},
-    {5600, 5999, LENGTHS(12, 19)},
-    {6011, 6011, LENGTHS(16, 19)}, /* Discover */
-    {6200, 6299, LENGTHS(16, 19)}, /* UnionPay */
-    {6300, 6399, LENGTHS(12, 19)},
-    {6440, 6599, LENGTHS(16, 19)},
-    {6700, 6799, LENGTHS(12, 19)}};
-
-static bool is_issued(const uint8_t *digits, size_t count) {
-    const unsigned head = digits[0] * 1000u + digits[1] * 100u + digits[2] * 10u + digits[3];
-    for (size_t i = 0; i < sizeof ISSUERS / sizeof *ISSUERS; i++) {
-        if (head >= ISSUERS[i].first && head <= ISSUERS[i].last && (ISSUERS[i].lengths >> count & 1) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Country and length of its account numbers, from the registry of ISO 13616. */
-static const char COUNTRIES[] =
-    "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22"
-    "GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20"
-    "MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26"
-    "UA29VA22VG24XK20YE30";
-
-static size_t account_length(uint8_t first, uint8_t second) {
-    for (size_t i = 0; COUNTRIES[i] != 0; i += 4) {
-        if ((uint8_t)COUNTRIES[i] == first && (uint8_t)COUNTRIES[i + 1] == second) {
-            return (size_t)(COUNTRIES[i + 2] - '0') * 10 + (size_t)(COUNTRIES[i + 3] - '0');
-        }
-    }
-    return 0;
-}
-
 static uint8_t upper(uint8_t byte) {
     return byte >= 'a' && byte <= 'z' ? (uint8_t)(byte & ~0x20) : byte;
-}
-
-/* ISO/IEC 7064, MOD 97-10: the country and check digits go behind the rest, letters count from 10. */
-static bool passes_mod97(const uint8_t *number, size_t length) {
-    unsigned rest = 0;
-    for (size_t i = 0; i < length; i++) {
-        const uint8_t byte = number[(i + 4) % length];
-        const unsigned value = is_digit(byte) ? byte - 0u - '0' : byte - 0u - 'A' + 10;
-        rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
-    }
-    return rest == 1;
 }
 
 /* ---- kinds ---- */
@@ -343,8 +109,8 @@ static bool starts_card(finder *f, size_t at, size_t first) {
             digits[count++] = (uint8_t)(f->text[at + i] - '0');
         }
         const size_t end = at + run;
-        if (count >= MIN_CARD && ends_number(f, end) && passes_luhn(digits, count) &&
-            (is_issued(digits, count) || is_about(f, start, ABOUT_CARD))) {
+        if (count >= MIN_CARD && ends_number(f, end) && sb_passes_luhn(digits, count) &&
+            (sb_is_issued(digits, count) || sb_personal_is_about(f, start, ABOUT_CARD))) {
             return true;
         }
         const size_t length = gap_at(f, end, is_card_gap);
@@ -382,7 +148,7 @@ static bool is_ssn(finder *f, size_t at, size_t first) {
         (peek(f, end) == '-' && is_digit(peek(f, end + 1)))) {
         return false;
     }
-    return (step == 1 && gap == '-') || is_about(f, at, ABOUT_SSN);
+    return (step == 1 && gap == '-') || sb_personal_is_about(f, at, ABOUT_SSN);
 }
 
 /* End of four numbers with dots; 0 if they are none. */
@@ -409,7 +175,7 @@ static bool is_ipv4(finder *f, size_t at) {
     if (first == 0 || first == 127 || first == 255) {
         return false;
     }
-    return end - at > 7 || is_about(f, at, ABOUT_IP);
+    return end - at > 7 || sb_personal_is_about(f, at, ABOUT_IP);
 }
 
 static bool is_ipv6(finder *f, size_t colon) {
@@ -549,7 +315,7 @@ static bool is_phone(finder *f, size_t at, size_t first) {
     if (is_date || is_years || is_social || has_single || before == '$') {
         return false;
     }
-    return is_about(f, at, groups >= 2 && is_plain ? ABOUT_PHONE | ABOUT_NUMBER : ABOUT_PHONE);
+    return sb_personal_is_about(f, at, groups >= 2 && is_plain ? ABOUT_PHONE | ABOUT_NUMBER : ABOUT_PHONE);
 }
 
 /* `at` is the first digit behind two letters that begin a word. */
@@ -558,7 +324,7 @@ static bool is_iban(const finder *f, size_t at) {
     const size_t start = at - 2;
     number[0] = upper(f->text[start]);
     number[1] = upper(f->text[start + 1]);
-    const size_t length = account_length(number[0], number[1]);
+    const size_t length = sb_account_length(number[0], number[1]);
     size_t count = 2;
     for (; count < length && at < f->size; at++) {
         const uint8_t byte = f->text[at];
@@ -568,7 +334,7 @@ static bool is_iban(const finder *f, size_t at) {
             return false;
         }
     }
-    return length > 0 && count == length && is_digit(number[3]) && !is_word(peek(f, at)) && passes_mod97(number, length);
+    return length > 0 && count == length && is_digit(number[3]) && !is_word(peek(f, at)) && sb_passes_mod97(number, length);
 }
 
 /* `at` is the first digit of a word of letters and digits. */
@@ -586,7 +352,7 @@ static bool is_document(finder *f, size_t at, uint32_t about) {
         count += f->text[end] != '-';
         end++;
     }
-    return count >= 5 && count <= MAX_DOCUMENT && digits >= 4 && is_about(f, start, about);
+    return count >= 5 && count <= MAX_DOCUMENT && digits >= 4 && sb_personal_is_about(f, start, about);
 }
 
 static bool wants(const finder *f, uint32_t kind) {

@@ -12,6 +12,7 @@ from signalbox.decide.success import EXPECTED, pool_by_success
 from signalbox.decide.trace import Trace
 from signalbox.engines.base import STRONG, Route
 from signalbox.engines.heads import CLOSE, own_key
+from signalbox.label import VERSION, Label
 from signalbox.policy.engines import Judge
 from signalbox.policy.schema import Goal, Policy, Router
 from signalbox.types import (
@@ -130,6 +131,28 @@ class CompiledJudge:
             waited = judged.microseconds + opinion.microseconds
             return pool, judged._replace(detail=f"then_{opinion.outcome.value}", microseconds=waited)
         return instead, opinion._replace(first_score=judged.score, learns=judged.learns, cut=judged.cut)
+
+    def label(self, answer: Answer, case: Case, *, at_seconds: float, id: str, line: int = 0) -> Label:
+        """Return what is kept of an answer that has no say: of the request with this id, or in this line of a file.
+
+        at_seconds: since the epoch, when it was given.
+        """
+        pool, judged = self.judge(answer, case, None)
+        return Label(
+            v=VERSION,
+            at_seconds=round(at_seconds, 3),
+            id=id,
+            line=line,
+            router=self.router,
+            engine=self.engine,
+            outcome=judged.outcome.value,
+            detail=judged.detail,
+            task="" if pool is None else pool.route,
+            score=judged.score,
+            threshold=judged.threshold,
+            scores=answer.scores,
+            engine_us=judged.microseconds,
+        )
 
     def share_of(self, headers: Mapping[str, str]) -> float | None:
         """Return the share a request names for itself; None if it names none, or none that can be read."""

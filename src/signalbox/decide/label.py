@@ -26,7 +26,7 @@ from signalbox.engines.desk import Ticket
 from signalbox.engines.open import Engines, open_engines
 from signalbox.errors import RequestError, SetupError
 from signalbox.features.extract import extract
-from signalbox.label import VERSION, Label, decode, encode
+from signalbox.label import Label, decode, encode
 from signalbox.policy.load import load_policy
 from signalbox.policy.schema import Policy
 from signalbox.types import Case, Endpoint, ParsedRequest, Privacy, Signals
@@ -176,22 +176,7 @@ class _Asker:
         """Return the label of a request, once its engine has answered or its time is over."""
         asked.done.wait(max(0.0, asked.ticket.deadline - time.monotonic()))
         answer = asked.ticket.take()
-        pool, judged = self._judge.judge(answer, asked.case, None)
-        return Label(
-            v=VERSION,
-            at_seconds=round(time.time(), 3),
-            id=asked.id,
-            line=asked.number,
-            router=self._router.name,
-            engine=self._judge.engine,
-            outcome=judged.outcome.value,
-            detail=judged.detail,
-            task="" if pool is None else pool.route,
-            score=judged.score,
-            threshold=judged.threshold,
-            scores=answer.scores,
-            engine_us=judged.microseconds,
-        )
+        return self._judge.label(answer, asked.case, at_seconds=time.time(), id=asked.id, line=asked.number)
 
 
 def _take(

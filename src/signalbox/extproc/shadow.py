@@ -16,10 +16,10 @@ from random import random
 
 from signalbox.decide.judge import CompiledJudge
 from signalbox.decide.pipeline import Pipeline
-from signalbox.engines.base import Answer, Question, Route
+from signalbox.engines.base import Question, Route
 from signalbox.engines.desk import Ticket
 from signalbox.engines.open import Engines
-from signalbox.label import VERSION, Label
+from signalbox.label import Label
 from signalbox.policy.schema import Policy
 from signalbox.types import Case, Decision, Privacy, Reason
 
@@ -98,30 +98,13 @@ class Shadows:
 
     def _answered(self, shadow: Shadow, case: Case, ticket: Ticket) -> None:
         with suppress(Exception):  # a label may be lost here, the engine's thread may not
-            self._tell(_label(shadow, case, ticket.take()))
+            now_seconds, id = time.time(), case.signals.decision_id
+            self._tell(shadow.judge.label(ticket.take(), case, at_seconds=now_seconds, id=id))
 
 
 def _stays(decision: Decision) -> bool:
     """Whether a request is for the site alone: local-only, or taken to a local model by a rule, as guards do."""
     return decision.privacy is Privacy.LOCAL or (decision.reason is Reason.RULE and decision.chain[0].is_local)
-
-
-def _label(shadow: Shadow, case: Case, answer: Answer) -> Label:
-    pool, judged = shadow.judge.judge(answer, case, None)
-    return Label(
-        v=VERSION,
-        at_seconds=round(time.time(), 3),
-        id=case.signals.decision_id,
-        router=shadow.judge.router,
-        engine=shadow.judge.engine,
-        outcome=judged.outcome.value,
-        detail=judged.detail,
-        task="" if pool is None else pool.route,
-        score=judged.score,
-        threshold=judged.threshold,
-        scores=answer.scores,
-        engine_us=judged.microseconds,
-    )
 
 
 def compile_shadows(

@@ -44,6 +44,11 @@ def key_of(engine: str, head: Head, router: str) -> str:
     return f"{engine} {head.value} {router}" if head in (Head.TASKS, Head.SUCCESS) else f"{engine} {head.value}"
 
 
+def engine_of(key: str) -> str:
+    """Return the name of the engine that an answer's key belongs to."""
+    return key.partition(" ")[0]
+
+
 IMAGE_KEY = key_of(BUILTIN, Head.IMAGE, "")
 """Asked before everything else where it matters: what a request wants made is a part of what it is."""
 

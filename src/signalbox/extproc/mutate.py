@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from signalbox import core
+from signalbox.engines.heads import engine_of
 from signalbox.errors import RequestError
 from signalbox.extproc.wire import (
     field,
@@ -237,8 +238,8 @@ def _asked(answers: Mapping[str, Answer], but: str = "") -> tuple[Asked, ...]:
     return tuple(
         [
             Asked(engine, answer.outcome.value, answer.detail, answer.microseconds)
-            for engine, answer in answers.items()
-            if engine != but
+            for key, answer in answers.items()
+            if (engine := engine_of(key)) != but
         ]
     )
 

@@ -50,6 +50,7 @@ def test_it_is_answered_at_once_and_the_record_says_by_what(brain: Brain) -> Non
     assert (found.route, found.reason, found.engine, found.engine_outcome) == ("hard", "engine", "builtin", "result")
     assert (found.score, found.threshold, found.cut) == (pytest.approx(2 / 3), 0.5, "")
     assert found.decide_us >= found.engine_us
+    assert found.asked == ()  # nobody beside it
     assert threading.active_count() == threads
 
 

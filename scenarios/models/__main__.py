@@ -180,8 +180,8 @@ def _troubled(gateway: Gateway) -> Iterator[Row]:
     wrong, unanswered, latest = [], [], 0.0
     for name, expected in trouble.TROUBLES.items():
         router = trouble.key(name)
-        engine = gateway.explain(router).get("engine", NOT_ASKED)
-        found = gateway.ask(router)
+        engine = gateway.explain(router, trouble.QUESTION).get("engine", NOT_ASKED)
+        found = gateway.ask(router, trouble.QUESTION)
         _line(
             name,
             _answer(engine),

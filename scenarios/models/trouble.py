@@ -21,7 +21,8 @@ from tests.unit.engines.scripted_server import Server, Turn, drip, respond, say,
 
 DEADLINE_MS = 500
 LABELS = 3
-SHORTEST_WARM_UP = 64  # tokens; requests of the demonstration are shorter
+SHORTEST_WARM_UP = 64  # tokens
+QUESTION = "Hi"  # shorter than that in any vocabulary, so that models fail at run time and not when they are loaded
 
 
 @dataclass(frozen=True)
